@@ -1,0 +1,59 @@
+"""Facts as data: GPUs, models, engines, licenses, topologies, the guide's requirements.
+
+Each row of the tables beside this file has its public source and the day it was read. Adding a row
+is an edit of one table; the package's own checks find a row that names another one wrongly.
+"""
+
+from __future__ import annotations
+
+from clore_inference.catalog.load import (
+    Catalog,
+    catalog,
+    checkpoint,
+    engine,
+    gpu,
+    layout,
+    model,
+    parse,
+    recommended,
+    requirement,
+    topology,
+    versions,
+)
+from clore_inference.catalog.rows import (
+    Checkpoint,
+    Engine,
+    Gpu,
+    Layout,
+    License,
+    Model,
+    Requirement,
+    Row,
+    Topology,
+    Version,
+)
+
+__all__ = [
+    "Catalog",
+    "Checkpoint",
+    "Engine",
+    "Gpu",
+    "Layout",
+    "License",
+    "Model",
+    "Requirement",
+    "Row",
+    "Topology",
+    "Version",
+    "catalog",
+    "checkpoint",
+    "engine",
+    "gpu",
+    "layout",
+    "model",
+    "parse",
+    "recommended",
+    "requirement",
+    "topology",
+    "versions",
+]

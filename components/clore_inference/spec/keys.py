@@ -1,0 +1,258 @@
+"""The one table of configuration keys: word, type, default, meaning.
+
+`Pulumi.yaml`, `args.py` and `DeploymentSpec` repeat it, and a test compares all four.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, Literal
+
+from clore_inference.catalog import catalog
+
+Kind = Literal["string", "integer", "number", "money", "strings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One configuration key, camelCase; `field` is the same word in snake_case."""
+
+    name: str
+    kind: Kind
+    doc: str
+    default: str | int | float | tuple[str, ...] | None = None
+    """None: not set, and something else decides (see `doc`) unless the key is required."""
+    required: bool = False
+    secret: bool = False
+    """Never part of a spec; comes from the environment or an encrypted value."""
+    choices: tuple[str, ...] = ()
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def field(self) -> str:
+        """The name in Python."""
+        return snake(self.name)
+
+
+def snake(name: str) -> str:
+    """camelCase to snake_case."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+SECRETS: Final = (
+    Key(
+        "cloreApiKey",
+        "string",
+        "Clore API key. CLORE_API_KEY in the environment wins.",
+        secret=True,
+    ),
+    Key(
+        "hfToken",
+        "string",
+        "Hugging Face token with read access, for gated repositories. HF_TOKEN in the environment wins.",
+        secret=True,
+    ),
+)
+
+WHERE: Final = (
+    Key("apiUrl", "string", "Base URL of the marketplace, without /v1.", "https://api.clore.ai"),
+    Key(
+        "hfEndpoint", "string", "Where the host fetches the weights from.", "https://huggingface.co"
+    ),
+    Key(
+        "timeScale",
+        "number",
+        "How many times faster than the wall the clock runs; above 1 only with an apiUrl on a loopback address (the emulator).",
+        1,
+        least=1,
+        most=10_000,
+    ),
+    Key(
+        "host",
+        "string",
+        "Where the engine runs: a rented Clore order, or a Docker host of your own.",
+        "clore",
+        choices=("clore", "docker"),
+    ),
+    Key(
+        "generation",
+        "integer",
+        "Raise it to build and prove a successor before the old deployment is deleted.",
+        1,
+        least=1,
+        most=1_000_000,
+    ),
+)
+
+
+def _what() -> tuple[Key, ...]:
+    facts = catalog()
+    precisions = tuple(dict.fromkeys(row.precision for row in facts.checkpoint))
+    dtypes = tuple(dict.fromkeys(word for row in facts.engine for word in row.kv_cache_dtypes))
+    dtypes += ("bf16", "bfloat16")
+    return (
+        Key(
+            "release",
+            "string",
+            "Which description of the model holds: Clore's guide, or what Mistral published upstream.",
+            "guide",
+            choices=("guide", "upstream"),
+        ),
+        Key("precision", "string", "Precision of the weights.", "fp8", choices=precisions),
+        Key(
+            "topology",
+            "string",
+            "GPU count and kind.",
+            "4xH100",
+            choices=tuple(row.id for row in facts.topology),
+        ),
+        Key(
+            "engine",
+            "string",
+            "Inference engine.",
+            "vllm",
+            choices=tuple(row.id for row in facts.engine),
+        ),
+        Key(
+            "engineVersion",
+            "string",
+            "Engine release. Not set: the recommended one of the catalog.",
+        ),
+        Key("image", "string", "Image of the order, tag@digest. Not set: the engine's own image."),
+        Key(
+            "repository",
+            "string",
+            "Hugging Face repository. Not set: the one of release and precision.",
+        ),
+        Key(
+            "revision",
+            "string",
+            "Commit of the repository, 40 hex digits. Not set: the branch main.",
+        ),
+        Key(
+            "maxModelLen",
+            "integer",
+            "Longest context of one request, tokens.",
+            65536,
+            least=256,
+            most=max(row.max_context for row in facts.model),
+        ),
+        Key(
+            "gpuMemoryUtilization",
+            "number",
+            "Share of GPU memory for the engine. Not set: the guide's value for engine and topology.",
+            least=0.05,
+            most=1,
+        ),
+        Key(
+            "kvCacheDtype",
+            "string",
+            "Type of the KV cache; fp8 halves it and is translated to the engine's spelling.",
+            "auto",
+            choices=tuple(dict.fromkeys(dtypes)),
+        ),
+        Key(
+            "maxNumSeqs",
+            "integer",
+            "Most requests served at the same time. Not set: the engine's own default.",
+            least=1,
+            most=4096,
+        ),
+        Key("servedModelName", "string", "The model's name in the API.", "mistral-medium-3.5"),
+        Key(
+            "exposure",
+            "string",
+            "private: loopback of the host, reached through SSH. public: Clore's https name, behind guard and key.",
+            "private",
+            choices=("private", "public"),
+        ),
+    )
+
+
+TERMS: Final = (
+    Key(
+        "licenseUse",
+        "string",
+        "What the model is used for; there is no default.",
+        required=True,
+        choices=("research", "evaluation", "commercial"),
+    ),
+    Key(
+        "licenseEvidence",
+        "string",
+        "Which license applies and why, as `<license>: <reference>`, for example `mistral-commercial: contract 2026-114`. Needed for commercial use.",
+    ),
+    Key(
+        "maxUsdPerDay",
+        "money",
+        "Most that the order may cost, USD per day for the whole server, renter fee included; there is no default.",
+        required=True,
+        least=0.01,
+        most=100_000,
+    ),
+    Key(
+        "currency",
+        "string",
+        "Wallet that pays.",
+        "USD-Blockchain",
+        choices=("USD-Blockchain", "CLORE-Blockchain", "bitcoin"),
+    ),
+)
+
+OFFERS: Final = (
+    Key(
+        "minDownMbps",
+        "number",
+        "Least download rate of an offer, Mbps.",
+        1000,
+        least=0,
+        most=1_000_000,
+    ),
+    Key("minReliability", "number", "Least reliability of an offer, 0 to 1.", 0.9, least=0, most=1),
+    Key(
+        "minTermHours",
+        "number",
+        "Least maximum rental length of an offer, hours.",
+        24,
+        least=1,
+        most=3000,
+    ),
+    Key("countries", "strings", "Two-letter codes of accepted countries; empty: all.", ()),
+    Key("excludedCountries", "strings", "Two-letter codes of countries to avoid.", ()),
+    Key(
+        "maxReplacements",
+        "integer",
+        "How many further servers are tried when a host proves unfit.",
+        1,
+        least=0,
+        most=5,
+    ),
+    Key(
+        "acceptDeadlineMinutes",
+        "number",
+        "Minutes from the accepted order to a proven host; after that the order is cancelled.",
+        15,
+        least=1,
+        most=120,
+    ),
+)
+
+
+@cache
+def keys() -> tuple[Key, ...]:
+    """Every configuration key, in the order of the documentation."""
+    return (*SECRETS, *WHERE, *_what(), *TERMS, *OFFERS)
+
+
+@cache
+def spec_keys() -> tuple[Key, ...]:
+    """The keys that a spec holds: all but the secrets."""
+    return tuple(key for key in keys() if not key.secret)
+
+
+def key(name: str) -> Key:
+    """Return a key by its camelCase name; KeyError if there is none."""
+    return {one.name: one for one in keys()}[name]
