@@ -1,0 +1,40 @@
+"""From a spec to what starts it: image, argv, environment, port, weights.
+
+`command(spec)` gives the guide's line with our suffix; `weights(spec)` the files of one layout.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from clore_inference.engines import llamacpp, sglang, vllm
+from clore_inference.engines.command import EngineCommand
+from clore_inference.engines.foreign import recognise
+from clore_inference.engines.weights import WeightsFiles, weights
+from clore_inference.errors import NotBuiltYet
+from clore_inference.spec import DeploymentSpec
+
+__all__ = ["EngineCommand", "WeightsFiles", "command", "host_argv", "recognise", "weights"]
+
+
+def command(spec: DeploymentSpec) -> EngineCommand:
+    """Return the engine's line; raises NotBuiltYet for llamacpp and for `host: docker`."""
+    if spec.host == "docker":
+        message = (
+            "host: docker is not built yet: nothing was changed. Set `host: clore`, or start the "
+            "line of `clore-inference plan` in a container of your own."
+        )
+        raise NotBuiltYet(message)
+    match spec.engine:
+        case "vllm":
+            return vllm.command(spec)
+        case "sglang":
+            return sglang.command(spec)
+        case "llamacpp":
+            return llamacpp.command(spec)
+    assert_never(spec.engine)
+
+
+def host_argv(line: EngineCommand) -> tuple[str, ...]:
+    """Return the line as the host runs it: SGLang through our launcher, vLLM unchanged."""
+    return sglang.on_host(line.argv) if line.engine == "sglang" else line.argv
