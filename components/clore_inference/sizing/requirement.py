@@ -1,0 +1,118 @@
+"""What may be bought, and what a bought host must prove: the spec in the market's units.
+
+Where the guide's table and the engine's image differ, the stricter of the two holds.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, TypedDict
+
+from clore_inference import catalog, units
+from clore_inference.sizing.startup import IMAGE_BYTES
+from clore_inference.spec import API_PORT, SSH_PORT, DeploymentSpec
+
+SOLD_TO_SEEN: Final = 0.95
+"""A machine sold with 256 GB reports about 250: what is sold, less firmware, counted in GiB."""
+WORKING_GB: Final = 20
+"""Logs, compile caches and a second engine beside the weights, GB."""
+PCIE_WIDTH: Final = 8
+"""Lanes; below that, loading and tensor parallelism over PCIe crawl."""
+
+
+ATTESTED_SHARE: Final = 0.99
+"""Of the usual total that nvidia-smi must report; firmware and drivers differ by some MiB."""
+
+
+class OrderFields(TypedDict):
+    """The fields of an order request but for the public key."""
+
+    gpu: str
+    gpu_names: tuple[str, ...]
+    gpu_count: int
+    min_gpu_memory_gb: float
+    min_memory_gb: float
+    min_disk_gb: float
+    min_down_mbps: float
+    min_cuda: str
+    min_pcie_width: int
+    min_reliability: float
+    min_term_hours: float
+    countries: tuple[str, ...]
+    excluded_countries: tuple[str, ...]
+    max_usd_per_day: Decimal
+    currency: str
+    image: str
+    ports: dict[int, str]
+    max_replacements: int
+    deadline_s: float
+
+
+class HostFields(TypedDict):
+    """The fields of what a host must prove."""
+
+    gpu_names: tuple[str, ...]
+    gpu_count: int
+    min_gpu_memory_mib: int
+    min_driver: str
+    min_disk_free_gb: float
+
+
+def disk_gb(spec: DeploymentSpec) -> float:
+    """GB that must be free for weights and work, once the image is there."""
+    size = spec.checkpoint.weights_bytes if spec.checkpoint else 0
+    return round(size / units.GB) + WORKING_GB
+
+
+def order_request_fields(spec: DeploymentSpec) -> OrderFields:
+    """Return the fields of market.OrderRequest that follow from a spec."""
+    needs = spec.needs
+    cuda, _ = _image_needs(spec)
+    return OrderFields(
+        gpu=spec.gpu.id,
+        gpu_names=spec.gpu.market_names,
+        gpu_count=spec.shape.count,
+        min_gpu_memory_gb=float(spec.gpu.advertised_gb),
+        min_memory_gb=round(needs.memory_gb * SOLD_TO_SEEN, 1),
+        min_disk_gb=max(float(needs.disk_gb), disk_gb(spec) + IMAGE_BYTES / units.GB),
+        min_down_mbps=spec.min_down_mbps,
+        min_cuda=_newer(needs.cuda, cuda),
+        min_pcie_width=PCIE_WIDTH,
+        min_reliability=spec.min_reliability,
+        min_term_hours=spec.min_term_hours,
+        countries=spec.countries,
+        excluded_countries=spec.excluded_countries,
+        max_usd_per_day=spec.max_usd_per_day,
+        currency=spec.currency,
+        image=spec.image_name,
+        ports={SSH_PORT: "tcp", API_PORT: "http"},
+        max_replacements=spec.max_replacements,
+        deadline_s=spec.accept_deadline_minutes * 60,
+    )
+
+
+def host_requirement_fields(spec: DeploymentSpec) -> HostFields:
+    """Return the fields of host.HostRequirement that follow from a spec."""
+    _, driver = _image_needs(spec)
+    return HostFields(
+        gpu_names=(spec.gpu.smi_name,),
+        gpu_count=spec.shape.count,
+        min_gpu_memory_mib=int(spec.gpu.memory_mib * ATTESTED_SHARE),
+        min_driver=_newer(spec.needs.driver, driver),
+        min_disk_free_gb=disk_gb(spec),
+    )
+
+
+def _image_needs(spec: DeploymentSpec) -> tuple[str, str]:
+    for version in catalog.versions(spec.engine):
+        if version.id == spec.version:
+            return version.image_cuda, version.image_driver
+    return "", ""
+
+
+def _newer(one: str, other: str) -> str:
+    return max(one, other, key=_numbers)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
