@@ -1,0 +1,162 @@
+"""The scratch directory of one host: its home, its programs, and what the emulator keeps of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from clore_emulator.hosts.machine import meminfo
+
+_HERE: Final = Path(__file__).resolve().parent
+_SOURCE_ROOT: Final = _HERE.parent.parent
+_SHIMS: Final = _HERE.parent / "engines" / "shims"
+_LOOPBACK: Final = _HERE / "loopback"
+_ENGINES: Final = {
+    "vllm": "clore_emulator.engines.vllm",
+    "llama-server": "clore_emulator.engines.llama_server",
+}
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Paths of one host. Only `home` is the renter's; it lasts as long as the order."""
+
+    root: Path
+
+    @property
+    def home(self) -> Path:
+        return self.root / "home"
+
+    @property
+    def programs(self) -> Path:
+        return self.root / "bin"
+
+    @property
+    def hardware(self) -> Path:
+        return self.root / "hardware.json"
+
+    @property
+    def meminfo(self) -> Path:
+        return self.root / "meminfo"
+
+    @property
+    def engine_faults(self) -> Path:
+        return self.root / "engine-faults.json"
+
+    @property
+    def address(self) -> Path:
+        return self.root / "address.json"
+
+    @property
+    def host_key(self) -> Path:
+        return self.root / "ssh_host_ed25519_key"
+
+    @property
+    def startup(self) -> Path:
+        return self.root / "startup.sh"
+
+    @property
+    def startup_done(self) -> Path:
+        return self.root / "startup.done"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "host.log"
+
+    def prepare(self, order: Mapping[str, Any], hardware: Mapping[str, Any]) -> None:
+        """Make everything that is not there yet; the renter's files are left alone."""
+        for folder in (self.root, self.home, self.home / ".ssh", self.programs):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(self.hardware, json.dumps(hardware))
+        if not self.engine_faults.exists():
+            write_whole(self.engine_faults, "[]\n")
+        real = Path("/proc/meminfo")
+        if real.exists():
+            write_whole(self.meminfo, meminfo(real.read_text("ascii"), int(hardware["memory"])))
+        authorized = self.home / ".ssh" / "authorized_keys"
+        if not authorized.exists():
+            key = str(order.get("ssh_key") or "").strip()
+            write_whole(authorized, f"{key}\n" if key else "", mode=0o600)
+        if order.get("command") and not self.startup.exists():
+            write_whole(self.startup, str(order["command"]), mode=0o700)
+        for name, text in _programs(self).items():
+            write_whole(self.programs / name, text, mode=0o755)
+
+    def environment(
+        self, order: Mapping[str, Any], *, time_scale: float, bind: str | None
+    ) -> dict[str, str]:
+        """All that a program on the host sees. `bind` stands for 127.0.0.1 where there is no
+        network namespace.
+        """
+        environment = {str(k): str(v) for k, v in (order.get("env") or {}).items()}
+        environment |= {
+            "HOME": str(self.home),
+            "PATH": f"{self.programs}:/usr/bin:/bin",
+            "USER": "root",
+            "LOGNAME": "root",
+            "SHELL": "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh",
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": python_path(),
+            "CLORE_EMULATOR_TIME_SCALE": str(time_scale),
+            "CLORE_EMULATOR_FAULTS": str(self.engine_faults),
+            "CLORE_EMULATOR_HARDWARE": str(self.hardware),
+        }
+        if bind:
+            environment["CLORE_EMULATOR_BIND"] = bind
+            environment["PYTHONPATH"] += f":{_LOOPBACK}"
+        return environment
+
+
+def python_path() -> str:
+    """Where a host's Python finds the engines' shims and the emulator itself."""
+    return f"{_SHIMS}:{_SOURCE_ROOT}"
+
+
+def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a file so that readers see all of it or what was there before."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.chmod(mode)
+    draft.replace(path)
+
+
+def _programs(scratch: Scratch) -> dict[str, str]:
+    """The programs of the host's own, by name."""
+    interpreter = shlex.quote(sys.executable)
+    # -I -S: these answer in milliseconds and see nothing of the caller's Python settings.
+    isolated = f"exec {interpreter} -I -S"
+    hardware, home = shlex.quote(str(scratch.hardware)), shlex.quote(str(scratch.home))
+    tools = shlex.quote(str(_HERE / "machine_tools.py"))
+    smi = shlex.quote(str(_HERE / "nvidia_smi.py"))
+    python = f'exec {interpreter} "$@"'
+    programs = {
+        "python3": _with_python_path(python),
+        "python": _with_python_path(python),
+        "nvidia-smi": f'{isolated} {smi} {hardware} "$@"',
+    }
+    for tool in ("df", "free", "nproc"):
+        programs[tool] = f'{isolated} {tools} {tool} {hardware} {home} "$@"'
+    for name, module in _ENGINES.items():
+        programs[name] = _with_python_path(f'exec {interpreter} -m {module} "$@"')
+    return {name: f"#!/bin/sh\n{text}\n" for name, text in programs.items()}
+
+
+def _with_python_path(command: str) -> str:
+    """Find the shims even when the caller has set a PYTHONPATH of its own."""
+    ours = python_path()
+    return (
+        f"ours={shlex.quote(ours)}\n"
+        '[ -z "$CLORE_EMULATOR_BIND" ] || ours="$ours:"' + shlex.quote(str(_LOOPBACK)) + "\n"
+        'case ":$PYTHONPATH:" in\n'
+        '  *":$ours:"*) ;;\n'
+        '  *) export PYTHONPATH="${PYTHONPATH:+$PYTHONPATH:}$ours" ;;\n'
+        "esac\n" + command
+    )
