@@ -46,6 +46,8 @@ class Topology(Row):
     requirement: str
     utilization: Share
     """Share of GPU memory that the guide gives vLLM on it."""
+    usd_per_day: tuple[int, int] | None = None
+    """From and to, as the guide saw it on the marketplace."""
     refused: str = ""
     """Why it cannot serve this model at all; empty if it can."""
 

@@ -1,0 +1,78 @@
+"""Rules about money and time: the cap, the currency, the end of the lease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final
+
+from clore_inference.rules.facts import Facts
+from clore_inference.rules.rule import CLORE, GUIDE, Rule
+from clore_inference.sizing import startup
+from clore_inference.units import duration, usd
+
+FAR_ABOVE: Final = 4
+"""Times the guide's upper price: what looks like a slipped digit."""
+
+
+def _cap(facts: Facts) -> Iterator[str]:
+    spec = facts.spec
+    if spec is None or spec.shape.usd_per_day is None:
+        return
+    low, high = (Decimal(bound) for bound in spec.shape.usd_per_day)
+    cap = spec.max_usd_per_day
+    seen = f"the guide saw {spec.topology} at {usd(low)} to {usd(high)} a day"
+    if cap < low:
+        yield f"maxUsdPerDay is {usd(cap)}; {seen}: nothing may fit."
+    if cap > FAR_ABOVE * high:
+        yield f"maxUsdPerDay is {usd(cap)}; {seen}: is a digit too many?"
+
+
+def _currency(facts: Facts) -> Iterator[str]:
+    if facts.spec and facts.spec.currency != "USD-Blockchain":
+        yield f"currency is {facts.spec.currency}: its rate moves, and the cap with it."
+
+
+def _term(facts: Facts) -> Iterator[str]:
+    spec = facts.spec
+    if spec is None or facts.term_hours is None or facts.term_hours >= spec.min_term_hours:
+        return
+    yield (
+        f"The lease ends in {duration(facts.term_hours * 3600)}, before the {spec.min_term_hours:g} h "
+        "that minTermHours asks for; the endpoint ends with it."
+    )
+
+
+def _worth_starting(facts: Facts) -> Iterator[str]:
+    spec = facts.spec
+    if spec is None:
+        return
+    start = startup(spec).seconds
+    if start > spec.min_term_hours * 3600 / 2:
+        yield (
+            f"A cold start takes about {duration(start)}, more than half of the "
+            f"{spec.min_term_hours:g} h after which a lease may end."
+        )
+
+
+RULES: Final = (
+    Rule(
+        "clore-budget-check-cap", "warning", "the cap is near what the market asks", GUIDE,
+        "Set maxUsdPerDay near the market's price; it includes the 5 % renter fee.", _cap,
+        ("maxUsdPerDay", "topology"),
+    ),
+    Rule(
+        "clore-budget-prefer-usd", "warning", "the cap does not float", CLORE,
+        "Set currency: USD-Blockchain.", _currency, ("currency",),
+    ),
+    Rule(
+        "clore-term-outlast-wish", "warning", "the lease lasts as long as wanted", CLORE,
+        "Raise `generation` before the end: the successor is proven before the old one goes.",
+        _term, ("minTermHours",),
+    ),
+    Rule(
+        "clore-term-outlast-start", "warning", "the term is worth its cold start", CLORE,
+        "Raise minTermHours or minDownMbps.", _worth_starting,
+        ("minTermHours", "minDownMbps", "topology", "precision"),
+    ),
+)  # fmt: skip

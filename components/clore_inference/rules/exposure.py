@@ -1,0 +1,74 @@
+"""Rules about who can reach the engine: never the raw engine, public only behind the guard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Final
+
+from clore_inference.engines import EngineCommand
+from clore_inference.rules.facts import Facts
+from clore_inference.rules.rule import VLLM_SECURITY, Rule
+
+GUARD: Final = "clore_guard.Guard"
+LAUNCHER: Final = "clore_sglang"
+DEFAULT_HOST: Final = {"vllm": "0.0.0.0", "sglang": "127.0.0.1", "llamacpp": "127.0.0.1"}
+"""Where an engine listens when no flag says so."""
+
+
+def _is_guarded(line: EngineCommand) -> bool:
+    return line.value("--middleware") == GUARD or LAUNCHER in line.argv
+
+
+def _listens_outside(line: EngineCommand) -> bool:
+    host = line.value("--host") or DEFAULT_HOST[line.engine]
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
+
+
+def _raw(facts: Facts) -> Iterator[str]:
+    line = facts.line
+    if line and _listens_outside(line) and not _is_guarded(line):
+        yield (
+            f"{line.engine} listens on every address with nothing in front of it: even with a key, "
+            "routes such as /invocations, /tokenize and /metrics answer anybody."
+        )
+
+
+def _public(facts: Facts) -> Iterator[str]:
+    if facts.spec is None or facts.spec.exposure != "public":
+        return
+    if facts.line is None:
+        yield f"exposure is public, and engine {facts.spec.engine} has no guarded line here."
+    elif not _is_guarded(facts.line):
+        yield "exposure is public, but no guard checks keys and routes: anybody could use the GPUs."
+
+
+def _private(facts: Facts) -> Iterator[str]:
+    if facts.spec is None or facts.line is None or facts.spec.exposure != "private":
+        return
+    if _listens_outside(facts.line):
+        yield (
+            "exposure is private, but the engine listens on every address; port 8000 of an order "
+            "has a public https name, so it would be reachable."
+        )
+
+
+RULES: Final = (
+    Rule(
+        "clore-exposure-forbid-raw-engine", "mandatory", "no engine listens outside unguarded",
+        VLLM_SECURITY, "Listen on 127.0.0.1, or serve through InferenceServer, which adds the guard.",
+        _raw,
+    ),
+    Rule(
+        "clore-exposure-require-guard", "mandatory", "public means behind guard and key",
+        VLLM_SECURITY, "Use vllm or sglang, or set exposure: private.", _public, ("exposure",),
+    ),
+    Rule(
+        "clore-exposure-keep-private", "mandatory", "private means loopback of the host",
+        VLLM_SECURITY, "Pass --host 127.0.0.1 last, or set exposure: public.", _private,
+        ("exposure",),
+    ),
+)  # fmt: skip

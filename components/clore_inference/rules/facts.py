@@ -1,0 +1,74 @@
+"""What rules judge: a spec, an engine's line, or both.
+
+Facts come from a spec (construction, `plan`), from flat values (a component's inputs, a stack file)
+or from somebody else's container or command that starts an engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from clore_inference import engines
+from clore_inference.engines import EngineCommand
+from clore_inference.errors import ConfigError, NotBuiltYet
+from clore_inference.sizing import Fit, fit
+from clore_inference.spec import DeploymentSpec, Finding, read_values
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything a rule may look at; what is None is not known and is not judged."""
+
+    spec: DeploymentSpec | None = None
+    line: EngineCommand | None = None
+    """As the host runs it."""
+    reading: tuple[Finding, ...] = ()
+    """What reading the values found."""
+    unreadable: frozenset[str] = frozenset()
+    """Keys whose value in the spec is a stand-in."""
+    plain_secrets: tuple[str, ...] = ()
+    """Secret keys that lie in the configuration in clear."""
+    has_token: bool | None = None
+    """Whether a Hugging Face token is at hand; None if nobody looked."""
+    term_hours: float | None = None
+    """Hours until the order ends, or an offer's longest rental; None before there is one."""
+
+    @cached_property
+    def fit(self) -> Fit | None:
+        """The memory plan, where there is a spec."""
+        return fit(self.spec) if self.spec else None
+
+    @classmethod
+    def of_spec(cls, spec: DeploymentSpec) -> Facts:
+        """Return the facts of a spec and of the line that it becomes."""
+        return cls(spec=spec, line=_line(spec))
+
+    @classmethod
+    def of_values(cls, values: Mapping[str, object], *, plain_secrets: Sequence[str] = ()) -> Facts:
+        """Return the facts of flat camelCase values, read as far as they can be."""
+        reading = read_values(values)
+        return replace(
+            cls.of_spec(reading.spec),
+            reading=reading.findings,
+            unreadable=reading.unreadable,
+            plain_secrets=tuple(plain_secrets),
+        )
+
+    @classmethod
+    def of_engine_line(
+        cls, argv: Sequence[str], *, image: str = "", environment: Mapping[str, str] | None = None
+    ) -> Facts | None:
+        """Return the facts of a foreign command; None if it starts no engine."""
+        line = engines.recognise(argv, image=image, environment=environment)
+        return cls(line=line) if line else None
+
+
+def _line(spec: DeploymentSpec) -> EngineCommand | None:
+    """The line on the host; None where a spec has no line yet, which other rules explain."""
+    try:
+        line = engines.command(spec)
+    except (ConfigError, NotBuiltYet):
+        return None
+    return line.model_copy(update={"argv": engines.host_argv(line)})
