@@ -47,3 +47,6 @@ class Hosts(Protocol):
 
         Each document is an order as above with "server" beside it; returns what came back.
         """
+
+    async def close(self) -> None:
+        """End every host but keep its disk: the emulator stops, and may bring them back."""

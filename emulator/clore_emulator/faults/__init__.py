@@ -1,0 +1,17 @@
+"""What can go wrong, by name: the table, the armed rules, the profiles."""
+
+from __future__ import annotations
+
+from . import hooks, on_answers, on_listings, on_servers
+from .board import Armed, BadRule, Board, read_rule
+from .call import ENDPOINTS, PHASES, Call, Pauses, Phase
+from .profiles import PROFILES, Profile
+from .registry import REGISTRY, Fault, Parameter
+
+DEFINITIONS = (hooks, on_answers, on_listings, on_servers)
+"""The modules whose import fills the table."""
+
+__all__ = [
+    "Armed", "BadRule", "Board", "read_rule", "ENDPOINTS", "PHASES", "Call", "Pauses", "Phase",
+    "PROFILES", "Profile", "REGISTRY", "Fault", "Parameter", "DEFINITIONS",
+]  # fmt: skip
