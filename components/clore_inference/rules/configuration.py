@@ -30,6 +30,11 @@ def _reading(rule_id: str, title: str, fix: str, why: str = PULUMI_CONFIG) -> Ru
     return ReadingRule(rule_id, "mandatory", title, why, fix, _nothing)
 
 
+def _unknown(facts: Facts) -> Iterator[str]:
+    for name in facts.unknown:
+        yield f"{name} is not known before another resource exists, so nothing can be judged by it."
+
+
 def _plain_secrets(facts: Facts) -> Iterator[str]:
     for name in facts.plain_secrets:
         yield f"{name} lies in the stack file in clear: whoever reads the repository has it."
@@ -87,6 +92,14 @@ RULES: Final = (
     _reading(reading.BAD_URL, "URLs are https, or loopback", "Use https."),
     _reading(
         reading.NOT_LOOPBACK, "only an emulator's clock runs fast", "Remove timeScale.", CLORE
+    ),
+    Rule(
+        "clore-config-know-at-preview",
+        "mandatory",
+        "what rules judge is known at preview",
+        PULUMI_CONFIG,
+        "Give a plain value: only tokens and keys may come from other resources.",
+        _unknown,
     ),
     Rule(
         "clore-secret-require-encryption", "mandatory", "secrets are encrypted in the stack file",

@@ -30,6 +30,8 @@ class Facts:
     """Keys whose value in the spec is a stand-in."""
     plain_secrets: tuple[str, ...] = ()
     """Secret keys that lie in the configuration in clear."""
+    unknown: tuple[str, ...] = ()
+    """Values that another resource makes: they cannot be judged before it exists."""
     has_token: bool | None = None
     """Whether a Hugging Face token is at hand; None if nobody looked."""
     term_hours: float | None = None

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from clore_inference.spec.deployment import API_PORT, SSH_PORT, DeploymentSpec
 from clore_inference.spec.finding import Finding, Severity
-from clore_inference.spec.keys import Key, key, keys, spec_keys
+from clore_inference.spec.keys import KEYS, Key, camel, key, keys, snake, spec_keys
 from clore_inference.spec.reading import Reading, read_values
 from clore_inference.spec.stack_file import StackFile, read_stack_file
 
 __all__ = [
     "API_PORT",
+    "KEYS",
     "SSH_PORT",
     "DeploymentSpec",
     "Finding",
@@ -21,9 +22,11 @@ __all__ = [
     "Reading",
     "Severity",
     "StackFile",
+    "camel",
     "key",
     "keys",
     "read_stack_file",
     "read_values",
+    "snake",
     "spec_keys",
 ]

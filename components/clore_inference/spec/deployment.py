@@ -76,6 +76,19 @@ class DeploymentSpec(BaseModel):
         values = self.model_dump(mode="json")
         return {key.name: values[key.field] for key in spec_keys() if values[key.field] is not None}
 
+    @classmethod
+    def parse_args(cls, args: Mapping[str, object]) -> DeploymentSpec:
+        """Read the snake_case words of the components' arguments; else as `parse`."""
+        from clore_inference.spec.keys import camel  # noqa: PLC0415 - a leaf of the same room
+
+        return cls.parse({camel(name): value for name, value in args.items()})
+
+    def as_args(self) -> dict[str, Any]:
+        """Return the spec as plain arguments of a component, snake_case; `parse_args` reads them."""
+        from clore_inference.spec.keys import snake  # noqa: PLC0415 - a leaf of the same room
+
+        return {snake(name): value for name, value in self.flat().items()}
+
     @property
     def shape(self) -> Topology:
         """The topology's row."""

@@ -253,6 +253,16 @@ def spec_keys() -> tuple[Key, ...]:
     return tuple(key for key in keys() if not key.secret)
 
 
+KEYS: Final = keys()
+"""Every configuration key; the same as `keys()`."""
+
+
+def camel(field: str) -> str:
+    """snake_case to camelCase, as configuration spells it."""
+    first, *rest = field.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
 def key(name: str) -> Key:
     """Return a key by its camelCase name; KeyError if there is none."""
     return {one.name: one for one in keys()}[name]

@@ -1,0 +1,137 @@
+"""The components' arguments: the configuration's words in snake_case, and what only a program has.
+
+Values that decide something before anything is bought are plain, so that rules and policies can
+read them at preview; only what another resource makes is an `Input`. The Clore key is no argument:
+it reaches the providers through the configuration or the environment. Pulumi reads these classes at
+run time, so this module has no postponed annotations and no Literal.
+"""
+
+from typing import NotRequired, TypedDict
+
+import pulumi
+
+
+class DeploymentWishes(TypedDict):
+    """What is wanted. Only `license_use` and `max_usd_per_day` have no default."""
+
+    license_use: str
+    """research, evaluation or commercial."""
+    max_usd_per_day: str
+    """Most that the order may cost, USD per day for the whole server, renter fee included."""
+    license_evidence: NotRequired[str]
+    """Which license applies and why, as `<license>: <reference>`; needed for commercial use."""
+    api_url: NotRequired[str]
+    """Base URL of the marketplace, without /v1."""
+    hf_endpoint: NotRequired[str]
+    """Where the host fetches the weights from."""
+    time_scale: NotRequired[float]
+    """How many times faster than the wall the clock runs; above 1 only against an emulator."""
+    host: NotRequired[str]
+    """clore or docker."""
+    generation: NotRequired[int]
+    """Raise it to prove a successor before the old deployment is deleted."""
+    release: NotRequired[str]
+    """guide or upstream: whose description of the model holds."""
+    precision: NotRequired[str]
+    """fp8, bf16, q4_k_m, …"""
+    topology: NotRequired[str]
+    """GPU count and kind: 4xH100, 2xH200, …"""
+    engine: NotRequired[str]
+    """vllm, sglang or llamacpp."""
+    engine_version: NotRequired[str]
+    """Engine release; the catalog's recommended one if left out."""
+    image: NotRequired[str]
+    """Image of the order; the engine's own if left out."""
+    repository: NotRequired[str]
+    """Hugging Face repository; the one of release and precision if left out."""
+    revision: NotRequired[str]
+    """Commit of the repository, 40 hex digits."""
+    max_model_len: NotRequired[int]
+    """Longest context of one request, tokens."""
+    gpu_memory_utilization: NotRequired[float]
+    """Share of GPU memory for the engine; the guide's value if left out."""
+    kv_cache_dtype: NotRequired[str]
+    """auto or fp8; with llama.cpp also q8_0 and q4_0."""
+    max_num_seqs: NotRequired[int]
+    """Most requests served at the same time."""
+    served_model_name: NotRequired[str]
+    """The model's name in the API."""
+    exposure: NotRequired[str]
+    """private (loopback of the host, reached through SSH) or public (https, guard and key)."""
+    currency: NotRequired[str]
+    """Wallet that pays."""
+    min_down_mbps: NotRequired[float]
+    """Least download rate of an offer, Mbps."""
+    min_reliability: NotRequired[float]
+    """Least reliability of an offer, 0 to 1."""
+    min_term_hours: NotRequired[float]
+    """Least maximum rental length of an offer, hours."""
+    countries: NotRequired[list[str]]
+    """Two-letter codes of accepted countries; all if empty."""
+    excluded_countries: NotRequired[list[str]]
+    """Two-letter codes of countries to avoid."""
+    max_replacements: NotRequired[int]
+    """How many further servers are tried when a host proves unfit."""
+    accept_deadline_minutes: NotRequired[float]
+    """Minutes from the accepted order to a proven host."""
+
+
+class MistralDeploymentArgs(DeploymentWishes):
+    """Arguments of MistralDeployment."""
+
+    hf_token: NotRequired[pulumi.Input[str]]
+    """Hugging Face token with read access, for gated repositories. Secret."""
+
+
+class GpuOrderArgs(DeploymentWishes):
+    """Arguments of GpuOrder."""
+
+    public_key: pulumi.Input[str]
+    """OpenSSH public key that the order installs."""
+    private_key: pulumi.Input[str]
+    """Its private key, with which the host is attested. Secret."""
+
+
+class HostArgs(DeploymentWishes):
+    """What every component on an order needs: the wishes, and the way onto the host."""
+
+    order_id: pulumi.Input[str]
+    ssh_host: pulumi.Input[str]
+    ssh_port: pulumi.Input[str]
+    host_key: pulumi.Input[str]
+    """OpenSSH public key line of the host, pinned when it was accepted."""
+    private_key: pulumi.Input[str]
+    """Secret."""
+    lease: pulumi.Resource
+    """What this lives and ends with."""
+    after: NotRequired[list[pulumi.Resource]]
+    """What must be done before."""
+
+
+class HfCacheArgs(HostArgs):
+    """Arguments of HfCache."""
+
+    hf_token: NotRequired[pulumi.Input[str]]
+    """Hugging Face token with read access, for gated repositories. Secret."""
+
+
+class InferenceServerArgs(HostArgs):
+    """Arguments of InferenceServer."""
+
+    endpoint_key: pulumi.Input[str]
+    """What callers send as `Authorization: Bearer`. Secret."""
+    usd_per_day: NotRequired[pulumi.Input[str]]
+    """What the order costs, for messages."""
+
+
+class HealthCheckArgs(HostArgs):
+    """Arguments of HealthCheck."""
+
+    endpoint_key: pulumi.Input[str]
+    """Secret."""
+    start_id: pulumi.Input[str]
+    """Drawn at each start of the engine; another one is proven again."""
+    http_url: pulumi.Input[str]
+    """The public name of port 8000, with its scheme."""
+    usd_per_day: pulumi.Input[str]
+    """What the order costs, for messages."""

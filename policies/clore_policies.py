@@ -1,0 +1,145 @@
+"""The rules of `clore_inference.rules` as Pulumi policies: one policy per rule, same id, same text.
+
+Judged are our deployments, by their component inputs, and containers and commands outside our
+components that start an engine. Mandatory unless the pack's configuration says otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Final
+
+from pulumi_policy import (
+    EnforcementLevel,
+    Policy,
+    ReportViolation,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
+)
+from pulumi_policy.proxy import UnknownValueError
+
+from clore_inference.rules import RULES, Facts, Rule
+
+DEPLOYMENT: Final = "clore:index:MistralDeployment"
+OURS: Final = "clore:index:"
+CONTAINER: Final = "docker:index/container:Container"
+COMMANDS: Final = ("command:local:Command", "command:remote:Command")
+LEVELS: Final = {
+    "mandatory": EnforcementLevel.MANDATORY,
+    "warning": EnforcementLevel.ADVISORY,
+}
+REMEMBERED: Final = 64
+"""Resources whose facts are kept: every rule asks for the facts of the same few."""
+
+
+def policies() -> list[Policy]:
+    """Return one policy per rule, in the order of the registry."""
+    return [_policy(rule) for rule in RULES]
+
+
+def _policy(rule: Rule) -> Policy:
+    def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
+        facts = facts_of(args)
+        for finding in rule.run(facts) if facts else ():
+            report(finding.text, None)
+
+    return ResourceValidationPolicy(
+        name=rule.id,
+        description=f"{rule.title}. {rule.fix}",
+        validate=validate,
+        enforcement_level=LEVELS[rule.severity],
+        url=rule.why,
+        remediation_steps=rule.fix,
+    )
+
+
+def facts_of(args: ResourceValidationArgs) -> Facts | None:
+    """Return what the rules judge of a resource; None if it is none of theirs."""
+    if args.resource_type == DEPLOYMENT:
+        return _deployment(args.props)
+    if OURS in args.urn:
+        return None
+    if args.resource_type == CONTAINER:
+        return _container(args.props)
+    if args.resource_type in COMMANDS:
+        return _command(args.props)
+    return None
+
+
+def _deployment(props: Mapping[str, Any]) -> Facts:
+    known, unknown = _plain(props)
+    facts = _facts_of_values(json.dumps(known, sort_keys=True, default=str))
+    if not unknown:
+        return facts
+    return replace(
+        facts,
+        unknown=unknown,
+        unreadable=facts.unreadable | set(unknown),
+        reading=tuple(one for one in facts.reading if not set(one.keys) <= set(unknown)),
+    )
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _facts_of_values(document: str) -> Facts:
+    return Facts.of_values(json.loads(document))
+
+
+def _container(props: Mapping[str, Any]) -> Facts | None:
+    known, unknown = _plain(props)
+    words = [*_words(known.get("entrypoints")), *_words(known.get("command"))]
+    environment = dict(
+        str(entry).split("=", 1) for entry in known.get("envs") or () if "=" in str(entry)
+    )
+    return _engine_line(words, unknown, str(known.get("image") or ""), environment)
+
+
+def _command(props: Mapping[str, Any]) -> Facts | None:
+    known, unknown = _plain(props)
+    environment = known.get("environment")
+    variables = environment if isinstance(environment, dict) else {}
+    return _engine_line(
+        _words(known.get("create")), unknown, "", {k: str(v) for k, v in variables.items()}
+    )
+
+
+def _engine_line(
+    words: Sequence[str], unknown: tuple[str, ...], image: str, environment: Mapping[str, str]
+) -> Facts | None:
+    facts = Facts.of_engine_line(words, image=image, environment=environment)
+    if facts is None:
+        return None
+    relevant = {"command", "entrypoints", "create", "envs", "environment"}
+    return replace(facts, unknown=tuple(name for name in unknown if name in relevant))
+
+
+def _words(value: object) -> list[str]:
+    if not isinstance(value, str):
+        return [str(word) for word in value] if isinstance(value, Sequence) else []
+    try:
+        return shlex.split(value, comments=True)
+    except ValueError:
+        return value.split()
+
+
+def _plain(props: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Properties as plain values, and the names of those that are not known yet."""
+    known: dict[str, Any] = {}
+    unknown: list[str] = []
+    for name in props:
+        try:
+            known[name] = _value(props[name])
+        except UnknownValueError:
+            unknown.append(name)
+    return known, tuple(unknown)
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _value(value[name]) for name in value}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_value(one) for one in value]
+    return value
