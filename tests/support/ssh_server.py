@@ -1,0 +1,67 @@
+"""An SSH server on loopback that runs what it is told on this machine, for programs of a few lines."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import asyncssh
+
+
+@dataclass(frozen=True)
+class SshServer:
+    """Where it listens, the key that opens it, and the key that it shows."""
+
+    port: int
+    private_key: str
+    host_key: str
+
+
+async def _run(process: asyncssh.SSHServerProcess[bytes]) -> None:
+    child = await asyncio.create_subprocess_exec(
+        "/bin/sh",
+        "-c",
+        process.command or "true",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+    process.exit(await child.wait())
+
+
+@contextmanager
+def ssh_server() -> Iterator[SshServer]:
+    """Serve from a thread until the block ends."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    user, host = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+
+    async def listen() -> asyncssh.SSHAcceptor:
+        allowed = asyncssh.import_authorized_keys(user.export_public_key().decode())
+        return await asyncssh.listen(
+            "127.0.0.1",
+            0,
+            server_host_keys=[host],
+            authorized_client_keys=allowed,
+            process_factory=_run,
+            encoding=None,
+        )
+
+    server = asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
+    try:
+        yield SshServer(
+            port=server.get_port(),
+            private_key=user.export_private_key().decode(),
+            host_key=host.export_public_key().decode().strip(),
+        )
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        asyncio.run_coroutine_threadsafe(server.wait_closed(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
