@@ -138,8 +138,8 @@ def meminfo(real: str, memory: int) -> str:
     """A /proc/meminfo that promises `memory` bytes, in the form of the real one."""
     total_kib = memory // 1024
     for field, share in (("MemTotal", 1.0), ("MemFree", 0.93), ("MemAvailable", 0.96)):
-        size = f"{int(total_kib * share):>15} kB"
-        real = re.sub(rf"(?m)^({field}:).*$", rf"\g<1>{size}", real)
+        line = f"{field + ':':<16}{int(total_kib * share):>8} kB"
+        real = re.sub(rf"(?m)^{field}:.*$", line, real)
     return real
 
 

@@ -161,14 +161,13 @@ def table(gpus: Sequence[Gpu], hardware: Hardware) -> str:
 def _table_row(gpu: Gpu) -> str:
     memory = f"{_used_mib(gpu)}MiB / {gpu['memory_mib']:>6}MiB"
     power = f"{_IDLE_W:.0f}W / {gpu['power_limit_w']:>4.0f}W"
-    return (
-        f"|{gpu['index']:>4}  {gpu['name'][:25]:<28}{'On':>6} | {gpu['bus_id']} Off |"
-        f"{'0':>21} |\n"
-        f"| N/A {gpu['temperature_c']:>4}C    P0 {power:>24} | {memory:>22} |"
-        f"{'0%':>8}      Default |\n"
-        f"|{'':41}|{'':24}|{'Disabled':>21} |\n"
-        "+-----------------------------------------+------------------------+----------------------+\n"
+    lines = (
+        (f"{gpu['index']:>4}  {gpu['name'][:25]:<27}{'On':>6}  ", f"{gpu['bus_id']} Off ", "0 "),
+        (f" N/A {gpu['temperature_c']:>4}C    P0  {power:>22} ", f"{memory} ", "0%      Default "),
+        ("", "", "Disabled "),
     )
+    rows = "".join(f"|{first:<41}|{second:>24}|{third:>22}|\n" for first, second, third in lines)
+    return f"{rows}+{'-' * 41}+{'-' * 24}+{'-' * 22}+\n"
 
 
 def _version(hardware: Hardware) -> str:

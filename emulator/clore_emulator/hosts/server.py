@@ -60,7 +60,7 @@ class Server:
         self._run_scripts()
         self._deployed = True
         if ssh and self._sshd:
-            self._sshd.mood = "resetting" if resetting else "open"
+            self._sshd.open("resetting" if resetting else "open")
             self._run(self._sshd.serve())
         _tell("deployed")
 

@@ -38,11 +38,15 @@ class Sshd:
     mood: Mood = "closed"
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def serve(self) -> None:
-        """Accept for ever; call when `mood` is no longer closed."""
-        loop = asyncio.get_running_loop()
+    def open(self, mood: Mood) -> None:
+        """Start to listen: from now on connections are not refused."""
+        self.mood = mood
         self.listener.setblocking(False)
         self.listener.listen(128)
+
+    async def serve(self) -> None:
+        """Accept for ever; call after `open`."""
+        loop = asyncio.get_running_loop()
         while True:
             connection, _ = await loop.sock_accept(self.listener)
             if self.mood == "resetting":
