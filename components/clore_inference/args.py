@@ -93,7 +93,10 @@ class GpuOrderArgs(DeploymentWishes):
 
 
 class HostArgs(DeploymentWishes):
-    """What every component on an order needs: the wishes, and the way onto the host."""
+    """What every component on an order needs: the wishes, and the way onto the host.
+
+    What it lives and ends with comes in its options: `goes_with` of `on_order`.
+    """
 
     order_id: pulumi.Input[str]
     ssh_host: pulumi.Input[str]
@@ -102,10 +105,6 @@ class HostArgs(DeploymentWishes):
     """OpenSSH public key line of the host, pinned when it was accepted."""
     private_key: pulumi.Input[str]
     """Secret."""
-    lease: pulumi.Resource
-    """What this lives and ends with."""
-    after: NotRequired[list[pulumi.Resource]]
-    """What must be done before."""
 
 
 class HfCacheArgs(HostArgs):

@@ -1,0 +1,114 @@
+"""MistralDeployment: from wishes to a proven endpoint."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pulumi
+
+from clore_inference.args import MistralDeploymentArgs
+from clore_inference.gpu_order import GpuOrder
+from clore_inference.health_check import HealthCheck
+from clore_inference.hf_cache import HfCache
+from clore_inference.inference_server import InferenceServer
+from clore_inference.keys import Keys
+from clore_inference.on_order import goes_with
+from clore_inference.rules import plan
+from clore_inference.settings import as_args, constructed
+from clore_inference.spec import API_PORT, DeploymentSpec, Finding
+
+
+class MistralDeployment(pulumi.ComponentResource):
+    """One order, its weights, its engine, and the proof that the endpoint does what was asked.
+
+    All findings of the arguments and of the rules are raised at once, before anything is bought.
+    The parts carry the generation in their names: raising it builds and proves a successor first.
+    """
+
+    endpoint: pulumi.Output[str]
+    """Where requests go, without `/v1`; a private endpoint is reached by `clore-inference connect`."""
+    endpoint_key: pulumi.Output[str]
+    """What callers send as `Authorization: Bearer`. Secret."""
+    outputs: dict[str, pulumi.Output[Any]]
+    """Everything worth exporting from a stack, by name."""
+
+    def __init__(
+        self, name: str, args: MistralDeploymentArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        spec, findings = constructed(args)
+        super().__init__("clore:index:MistralDeployment", name, spec.flat(), opts)
+        self._say_plan(spec, findings)
+        wishes: Any = as_args(spec)
+        part = f"{name}-g{spec.generation}"
+        keys = Keys(f"{name}-keys", pulumi.ResourceOptions(parent=self))
+        order = GpuOrder(
+            f"{part}-order",
+            {**wishes, "public_key": keys.public_key, "private_key": keys.private_key},
+            pulumi.ResourceOptions(parent=self),
+        )
+        host = {**wishes, **order.link, "private_key": keys.private_key}
+        cache = HfCache(
+            f"{part}-weights",
+            {**host, **{word: args[word] for word in ("hf_token",) if word in args}},
+            self._living_on(order, []),
+        )
+        engine = {**host, "endpoint_key": keys.endpoint_key, "usd_per_day": order.usd_per_day}
+        server = InferenceServer(f"{part}-engine", engine, self._living_on(order, [cache.arrived]))
+        health = HealthCheck(
+            f"{part}-health",
+            {**engine, "start_id": server.start_id, "http_url": order.http_url},
+            self._living_on(order, [server.ready]),
+        )
+        self.endpoint_key = keys.endpoint_key
+        self.endpoint = (
+            order.http_url
+            if spec.exposure == "public"
+            else order.order_id.apply(lambda _: "http://localhost:8000")
+        )
+        self.outputs = self._worth_exporting(spec, keys, order, server, health)
+        self.register_outputs({"endpoint": self.endpoint})
+
+    def _living_on(
+        self, order: GpuOrder, after: list[pulumi.Resource]
+    ) -> pulumi.ResourceOptions:
+        mine = pulumi.ResourceOptions(parent=self)
+        return pulumi.ResourceOptions.merge(mine, goes_with(order.lease, after=after))
+
+    def _say_plan(self, spec: DeploymentSpec, findings: tuple[Finding, ...]) -> None:
+        if pulumi.runtime.is_dry_run():
+            pulumi.log.info("\n".join(plan(spec, findings).lines()), self)
+        for finding in findings:
+            pulumi.log.warn(finding.text, self)
+
+    def _worth_exporting(
+        self,
+        spec: DeploymentSpec,
+        keys: Keys,
+        order: GpuOrder,
+        server: InferenceServer,
+        health: HealthCheck,
+    ) -> dict[str, pulumi.Output[Any]]:
+        return {
+            "endpoint": self.endpoint,
+            "endpointKey": keys.endpoint_key,
+            "model": pulumi.Output.from_input(spec.served_model_name),
+            "exposure": pulumi.Output.from_input(spec.exposure),
+            "orderId": order.order_id,
+            "serverId": order.server_id,
+            "usdPerDay": order.usd_per_day,
+            "endsAt": order.ends_at.apply(_as_date),
+            "startId": server.start_id,
+            "proven": health.proven,
+            "ssh": pulumi.Output.secret(
+                pulumi.Output.all(
+                    host=order.ssh_host,
+                    port=order.ssh_port,
+                    hostKey=order.host_key,
+                    privateKey=keys.private_key,
+                    remotePort=str(API_PORT),
+                )
+            ),
+        }
+
+
+def _as_date(unix_s: str) -> str:
+    return datetime.fromtimestamp(float(unix_s), UTC).isoformat(timespec="seconds")

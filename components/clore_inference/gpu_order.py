@@ -1,0 +1,120 @@
+"""GpuOrder: the guard and the lease of one accepted host on the Clore.ai marketplace."""
+
+from typing import Any, Final
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from clore_inference.args import GpuOrderArgs
+from clore_inference.lifecycle.wanted import host_requirement, order_request
+from clore_inference.providers import LeaseGuardProvider, LeaseProvider
+from clore_inference.settings import parsed
+from clore_inference.spec import API_PORT, SSH_PORT
+
+
+class LeaseGuard(Resource, module="clore", name="LeaseGuard"):
+    """In state before any purchase; its delete, the last of all, sweeps the lease's orders."""
+
+    lease_id: pulumi.Output[str]
+    """Random id that two of the three marking ports are derived from."""
+    account: pulumi.Output[list[str]]
+    """Hashes that tell the account; any one of them is enough."""
+
+    def __init__(
+        self, name: str, ports: list[int], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        props = {"project": pulumi.get_project(), "ports": [str(port) for port in ports]}
+        super().__init__(
+            LeaseGuardProvider(), name, {**props, "lease_id": None, "account": None}, opts
+        )
+
+
+KNOWN_AFTER_ACCEPTANCE: Final = (
+    "order_id",
+    "server_id",
+    "ssh_host",
+    "ssh_port",
+    "host_key",
+    "http_url",
+    "usd_per_day",
+    "ends_at",
+    "held",
+    "lost",
+)
+
+
+class Lease(Resource, module="clore", name="Lease"):
+    """One order whose host has proven itself; it stays until it is lost or other GPUs are wanted."""
+
+    order_id: pulumi.Output[str]
+    server_id: pulumi.Output[str]
+    ssh_host: pulumi.Output[str]
+    ssh_port: pulumi.Output[str]
+    host_key: pulumi.Output[str]
+    """OpenSSH public key line of the host, pinned at acceptance."""
+    http_url: pulumi.Output[str]
+    """The public name of port 8000, with its scheme."""
+    usd_per_day: pulumi.Output[str]
+    """USD per day for the whole server, renter fee included."""
+    ends_at: pulumi.Output[str]
+    """Unix seconds at which the marketplace ends the order."""
+
+    def __init__(
+        self,
+        name: str,
+        wishes: dict[str, pulumi.Input[Any]],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        later = dict.fromkeys(KNOWN_AFTER_ACCEPTANCE)
+        super().__init__(LeaseProvider(), name, {**wishes, **later}, opts)
+
+
+class GpuOrder(pulumi.ComponentResource):
+    """Rents the topology under a price cap; what it gives is a host that was attested."""
+
+    lease: Lease
+    """What everything on the order lives and ends with; see `on_order.goes_with`."""
+    order_id: pulumi.Output[str]
+    server_id: pulumi.Output[str]
+    http_url: pulumi.Output[str]
+    usd_per_day: pulumi.Output[str]
+    ends_at: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: GpuOrderArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("clore:index:GpuOrder", name, {}, opts)
+        spec = parsed(args)
+        guard = LeaseGuard(
+            f"{name}-guard", [SSH_PORT, API_PORT], pulumi.ResourceOptions(parent=self)
+        )
+        request = pulumi.Output.from_input(args["public_key"]).apply(
+            lambda public_key: order_request(spec, public_key).model_dump_json()
+        )
+        self.lease = lease = Lease(
+            f"{name}-lease",
+            {
+                "project": pulumi.get_project(),
+                "lease_id": guard.lease_id,
+                "account": guard.account,
+                "request": request,
+                "requirement": host_requirement(spec).model_dump_json(),
+                "private_key": pulumi.Output.secret(args["private_key"]),
+            },
+            pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        self.order_id, self.server_id = lease.order_id, lease.server_id
+        self.ssh_host, self.ssh_port, self.host_key = lease.ssh_host, lease.ssh_port, lease.host_key
+        self.http_url, self.usd_per_day = lease.http_url, lease.usd_per_day
+        self.ends_at = lease.ends_at
+        self.register_outputs({"orderId": lease.order_id, "usdPerDay": lease.usd_per_day})
+
+    @property
+    def link(self) -> dict[str, pulumi.Output[str]]:
+        """The way onto the host, but for the private key: arguments of every part on the order."""
+        return {
+            "order_id": self.order_id,
+            "ssh_host": self.ssh_host,
+            "ssh_port": self.ssh_port,
+            "host_key": self.host_key,
+        }

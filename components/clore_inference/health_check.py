@@ -1,0 +1,50 @@
+"""HealthCheck: the endpoint proven from outside, once for each start of its engine."""
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from clore_inference.args import HealthCheckArgs
+from clore_inference.on_order import child_of, host_link
+from clore_inference.providers import ProbeProvider
+from clore_inference.settings import parsed
+from clore_inference.spec import API_PORT
+
+
+class Probe(Resource, module="clore", name="Probe"):
+    """Conformance from outside; its diff looks once and cheaply."""
+
+    proven: pulumi.Output[list[str]]
+    """Names of the checks that the endpoint passed."""
+
+    def __init__(
+        self,
+        name: str,
+        target: dict[str, pulumi.Input[str]],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(ProbeProvider(), name, {**target, "proven": None}, opts)
+
+
+class HealthCheck(pulumi.ComponentResource):
+    """Proves model, instant and deep answers, streaming, a tool call, strict JSON and the key."""
+
+    proven: pulumi.Output[list[str]]
+    """Names of the checks that the endpoint passed."""
+
+    def __init__(
+        self, name: str, args: HealthCheckArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("clore:index:HealthCheck", name, {}, opts)
+        spec = parsed(args)
+        target: dict[str, pulumi.Input[str]] = {
+            **host_link(args),
+            "endpoint_key": pulumi.Output.secret(args["endpoint_key"]),
+            "start_id": args["start_id"],
+            "http_url": args["http_url"],
+            "usd_per_day": args["usd_per_day"],
+            "exposure": spec.exposure,
+            "model": spec.served_model_name,
+            "port": str(API_PORT),
+        }
+        self.proven = Probe(f"{name}-probe", target, child_of(self, opts)).proven
+        self.register_outputs({"proven": self.proven})

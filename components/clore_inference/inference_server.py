@@ -1,0 +1,74 @@
+"""InferenceServer: the engine on an accepted host, started, followed until ready, watched."""
+
+import json
+from collections.abc import Mapping
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from clore_inference.args import InferenceServerArgs
+from clore_inference.host import documents
+from clore_inference.lifecycle.wanted import serve_job
+from clore_inference.on_order import child_of, followed_from_here, host_link, started_on
+from clore_inference.providers import EngineLivenessProvider
+from clore_inference.settings import parsed
+
+
+class EngineLiveness(Resource, module="clore", name="EngineLiveness"):
+    """A token that is drawn again when the host itself says that the engine is dead."""
+
+    token: pulumi.Output[str]
+
+    def __init__(
+        self,
+        name: str,
+        link: Mapping[str, pulumi.Output[str]],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(EngineLivenessProvider(), name, {**link, "token": None}, opts)
+
+
+class InferenceServer(pulumi.ComponentResource):
+    """Runs the guide's command line under the host's supervisor.
+
+    Another command line, another order or a dead engine replaces the start; nothing else does, and
+    nothing is updated in place, so that a revert after a failure starts the engine again.
+    """
+
+    start_id: pulumi.Output[str]
+    """Drawn by the host at each start of the engine."""
+    ready: pulumi.Resource
+    """Exists once the engine has answered on its host."""
+
+    def __init__(
+        self, name: str, args: InferenceServerArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("clore:index:InferenceServer", name, {}, opts)
+        spec = parsed(args)
+        job = serve_job(spec)
+        link = host_link(args)
+        child = child_of(self, opts)
+        liveness = EngineLiveness(f"{name}-liveness", link, child)
+        triggers: list[pulumi.Input[str]] = [link["order_id"], job.id, liveness.token]
+        secrets = pulumi.Output.all(
+            private_key=link["private_key"],
+            endpoint_key=args["endpoint_key"],
+            **{part: link[part] for part in ("order_id", "ssh_host", "ssh_port", "host_key")},
+        )
+        started = started_on(
+            name,
+            link,
+            script=documents.start_command(),
+            document=secrets.apply(lambda known: documents.start_document(job, **known)),
+            triggers=triggers,
+            opts=child,
+        )
+        self.start_id = started.stdout.apply(lambda line: str(json.loads(line)["start_id"]))
+        self.ready = followed_from_here(
+            name,
+            script=documents.follow_command("engine"),
+            document=secrets.apply(lambda known: documents.follow_document(job, **known)),
+            triggers=[*triggers, self.start_id],
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[started])),
+        )
+        self.register_outputs({"startId": self.start_id})

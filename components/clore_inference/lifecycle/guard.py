@@ -1,0 +1,37 @@
+"""The guard of a lease: its random id and its account, in state before anything is bought."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clore_inference.lifecycle.session import Properties, Session
+from clore_inference.market.fingerprint import fingerprint
+from clore_inference.market.guard import sweep_lease
+from clore_inference.market.ownership import draw_lease_id
+
+
+def create(session: Session, inputs: Properties) -> dict[str, Any]:
+    """Draw a lease id and note the account; posts nothing, costs nothing."""
+    session.require_key()
+    project = str(inputs["project"])
+    ports = [int(port) for port in inputs["ports"]]
+    account = fingerprint(session.marketplace)
+    return {
+        "project": project,
+        "ports": [str(port) for port in ports],
+        "lease_id": draw_lease_id(project, ports),
+        "account": list(account),
+    }
+
+
+def delete(session: Session, state: Properties) -> None:
+    """Cancel every order that carries this lease's full mark, verified; raises on any doubt."""
+    session.require_key()
+    cancelled = sweep_lease(
+        session.marketplace,
+        project=str(state["project"]),
+        lease_id=str(state["lease_id"]),
+        account=[str(one) for one in state["account"]],
+    )
+    for order_id in cancelled:
+        session.say(f"the guard cancelled order {order_id}, which no resource knew of")

@@ -1,0 +1,155 @@
+"""The lease: one order, bought under its guard, whose host has proven itself.
+
+Create is the only function here that can spend, delete the only one that must not fail quietly.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, assert_never
+
+from clore_inference.host.attest import HostRequirement, shortfalls
+from clore_inference.host.login import Login
+from clore_inference.lifecycle.session import Change, Properties, Session
+from clore_inference.market.acquire import acquire
+from clore_inference.market.observe import Alive, Lost, Unknown, observe
+from clore_inference.market.order import ActiveOrder, HeldOrder
+from clore_inference.market.release import release
+from clore_inference.market.request import OrderRequest
+from clore_inference.secret import Secret
+
+KEPT: Final = ("project", "lease_id", "account", "request", "requirement")
+"""Inputs that state keeps; the private key is not among them, a cancel needs no SSH."""
+
+
+def create(session: Session, inputs: Properties) -> dict[str, Any]:
+    """Hold exactly one order whose host was attested: adopt ours, else buy at most once at a time."""
+    from clore_inference.host.accept import accept  # noqa: PLC0415 - imports asyncssh
+
+    session.require_key()
+    request = OrderRequest.model_validate_json(inputs["request"])
+    requirement = HostRequirement.model_validate_json(inputs["requirement"])
+    private_key = Secret(inputs["private_key"])
+
+    def accepted(order: ActiveOrder) -> dict[str, Any]:
+        login = Login(host=order.ssh_host, port=order.ssh_port, private_key=private_key)
+        return accept(
+            login,
+            requirement,
+            clock=session.clock,
+            deadline_s=request.deadline_s,
+            say=session.say,
+        )
+
+    held = acquire(
+        session.marketplace,
+        project=str(inputs["project"]),
+        lease_id=str(inputs["lease_id"]),
+        account=_account(inputs),
+        request=request,
+        accept=accepted,
+    )
+    return {**{name: inputs[name] for name in KEPT}, **_outputs(held)}
+
+
+def _outputs(held: HeldOrder) -> dict[str, Any]:
+    return {
+        "order_id": str(held.order_id),
+        "server_id": str(held.server_id),
+        "ssh_host": held.ssh_host,
+        "ssh_port": str(held.ssh_port),
+        "host_key": str(held.accepted["host_key"]),
+        "http_url": held.http_url,
+        "usd_per_day": str(held.usd_per_day),
+        "ends_at": str(held.ends_at),
+        "held": held.model_dump_json(),
+        "lost": "",
+    }
+
+
+def diff(session: Session, state: Properties, inputs: Properties) -> Change:
+    """Say whether this order still serves; the market's silence never changes anything."""
+    standing = _standing_change(state, inputs)
+    if standing.any:
+        return standing
+    match _observed(session, state):
+        case Lost(reason=reason):
+            session.warn(f"order {state['order_id']} is gone: {reason}. It is replaced.")
+            return Change(replaces=("lost",))
+        case Unknown(reason=reason):
+            session.warn(f"order {state['order_id']} was not looked at: {reason}. Nothing changes.")
+            return Change()
+        case Alive(extras=extras):
+            if extras:
+                session.warn(
+                    f"order {state['order_id']} has {len(extras)} duplicate(s) under the same lease: "
+                    f"{', '.join(str(one) for one in extras)}. They are cancelled."
+                )
+            return Change(update=bool(extras))
+        case unexpected:
+            assert_never(unexpected)
+
+
+def _standing_change(state: Properties, inputs: Properties) -> Change:
+    """What follows from state and wishes alone, without asking anybody."""
+    if state.get("lost"):
+        return Change(replaces=("lost",))
+    if inputs["lease_id"] != state["lease_id"]:
+        return Change(replaces=("lease_id",))
+    had = OrderRequest.model_validate_json(state["request"])
+    want = OrderRequest.model_validate_json(inputs["request"])
+    if (had.gpu, had.gpu_count) != (want.gpu, want.gpu_count):
+        return Change(replaces=("request",))
+    held = HeldOrder.model_validate_json(state["held"])
+    requirement = HostRequirement.model_validate_json(inputs["requirement"])
+    if shortfalls(held.accepted, requirement):
+        return Change(replaces=("requirement",))
+    return Change()
+
+
+def read(session: Session, state: Properties) -> dict[str, Any]:
+    """Return the state with `lost` set by evidence; never reports the lease itself as missing."""
+    seen = _observed(session, state)
+    lost = seen.reason if isinstance(seen, Lost) else state.get("lost", "")
+    return {**state, "lost": lost}
+
+
+def update(session: Session, state: Properties, inputs: Properties) -> dict[str, Any]:
+    """Cancel the duplicates that a diff reported; the held order stays."""
+    seen = _observed(session, state)
+    if isinstance(seen, Alive):
+        for order_id, server_id in seen.extras:
+            _release(session, state, order_id, server_id)
+    return {**state, **{name: inputs[name] for name in ("request", "requirement")}}
+
+
+def delete(session: Session, state: Properties) -> None:
+    """Cancel the order and return only when its end is proven."""
+    session.require_key()
+    _release(session, state, int(state["order_id"]), int(state["server_id"]))
+
+
+def _release(session: Session, state: Properties, order_id: int, server_id: int) -> None:
+    release(
+        session.marketplace,
+        project=str(state["project"]),
+        lease_id=str(state["lease_id"]),
+        account=_account(state),
+        order_id=order_id,
+        server_id=server_id,
+    )
+
+
+def _observed(session: Session, state: Properties) -> Alive | Lost | Unknown:
+    if session.api_key is None:
+        return Unknown(reason="there is no Clore API key")
+    return observe(
+        session.marketplace,
+        project=str(state["project"]),
+        lease_id=str(state["lease_id"]),
+        account=_account(state),
+        held=HeldOrder.model_validate_json(state["held"]),
+    )
+
+
+def _account(properties: Properties) -> list[str]:
+    return [str(one) for one in properties["account"]]

@@ -1,0 +1,80 @@
+"""The endpoint proven from outside: conformance once for each start, a cheap look at each diff."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from clore_inference.errors import HostUnreachable, Unproven
+from clore_inference.lifecycle.liveness import login_of
+from clore_inference.lifecycle.session import Change, Properties, Session
+from clore_inference.probe.cheap import Failed, Unreachable, cheap
+from clore_inference.probe.conformance import conformance
+from clore_inference.probe.target import Target
+from clore_inference.secret import Secret
+
+CHEAP_TIMEOUT_S: Final = 2.5
+"""Real seconds: a diff may take 3 in all."""
+
+
+@contextmanager
+def _target(session: Session, inputs: Properties, timeout_s: float) -> Iterator[Target]:
+    """The endpoint as a caller outside reaches it: its public name, or a tunnel when private."""
+    key, model = Secret(inputs["endpoint_key"]), str(inputs["model"])
+    if inputs["exposure"] == "public":
+        yield Target(base_url=str(inputs["http_url"]), key=key, model=model, timeout_s=timeout_s)
+        return
+    from clore_inference.host.tunnel import open_tunnel  # noqa: PLC0415 - imports asyncssh
+
+    with open_tunnel(login_of(inputs), int(inputs["port"])) as local_port:
+        base_url = f"http://127.0.0.1:{local_port}"
+        yield Target(base_url=base_url, key=key, model=model, timeout_s=timeout_s)
+
+
+def create(session: Session, inputs: Properties) -> dict[str, Any]:
+    """Prove the endpoint; raises Unproven with every failed check, what explains it and the fix."""
+    with _target(session, inputs, timeout_s=60) as target:
+        report = conformance(target, deadline_s=60, say=session.say)
+    failed = [check for check in report.checks if not check.passed]
+    if failed:
+        lines = "\n".join(f"  {check.name}: {check.detail}. {check.fix}" for check in failed)
+        raise Unproven(
+            f"the endpoint of order {inputs['order_id']} failed {len(failed)} of "
+            f"{len(report.checks)} checks; the order goes on at {inputs['usd_per_day']} USD/day.\n"
+            f"{lines}\nCorrect the configuration and run `pulumi up`, or `pulumi destroy`.",
+            failed=[check.name for check in failed],
+        )
+    return {
+        "order_id": inputs["order_id"],
+        "start_id": inputs["start_id"],
+        "model": inputs["model"],
+        "exposure": inputs["exposure"],
+        "proven": [check.name for check in report.checks],
+    }
+
+
+def diff(session: Session, state: Properties, inputs: Properties) -> Change:
+    """Run again for another start, or when the endpoint answers wrongly; silence is a warning."""
+    changed = tuple(
+        name for name in ("order_id", "start_id", "model", "exposure") if inputs[name] != state[name]
+    )
+    if changed:
+        return Change(replaces=changed)
+    match _looked_at(session, inputs):
+        case Failed(reason=reason):
+            session.warn(f"the endpoint no longer holds: {reason}. It is proven again.")
+            return Change(replaces=("proven",))
+        case Unreachable(reason=reason):
+            session.warn(f"the endpoint did not answer: {reason}. Nothing changes.")
+        case _:
+            pass
+    return Change()
+
+
+def _looked_at(session: Session, inputs: Properties) -> object:
+    try:
+        with _target(session, inputs, timeout_s=CHEAP_TIMEOUT_S) as target:
+            return cheap(target, timeout_s=CHEAP_TIMEOUT_S)
+    except HostUnreachable as error:
+        return Unreachable(reason=str(error))

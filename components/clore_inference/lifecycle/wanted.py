@@ -1,0 +1,46 @@
+"""From a spec to what the market and the host are asked for."""
+
+from __future__ import annotations
+
+from clore_inference import engines, sizing
+from clore_inference.host.attest import HostRequirement
+from clore_inference.host.job import FetchJob, ServeJob
+from clore_inference.market.request import OrderRequest
+from clore_inference.spec import DeploymentSpec
+
+
+def order_request(spec: DeploymentSpec, public_key: str) -> OrderRequest:
+    """What may be bought for `spec`."""
+    fields = sizing.order_request_fields(spec)
+    return OrderRequest.model_validate({**fields, "ssh_public_key": public_key})
+
+
+def host_requirement(spec: DeploymentSpec) -> HostRequirement:
+    """What a bought host must prove."""
+    return HostRequirement.model_validate(sizing.host_requirement_fields(spec))
+
+
+def fetch_job(spec: DeploymentSpec) -> FetchJob:
+    """Which files the host fetches, once."""
+    files = engines.weights(spec)
+    return FetchJob(
+        repository=files.repository,
+        revision=files.revision,
+        allow_patterns=files.allow_patterns,
+        ignore_patterns=files.ignore_patterns,
+        endpoint=spec.hf_endpoint,
+        total_bytes_hint=files.total_bytes,
+    )
+
+
+def serve_job(spec: DeploymentSpec) -> ServeJob:
+    """What the host's supervisor starts and keeps running."""
+    line = engines.command(spec)
+    return ServeJob(
+        argv=engines.host_argv(line),
+        environment=line.environment,
+        port=line.port,
+        exposure=spec.exposure,
+        served_model=spec.served_model_name,
+        engine=spec.engine,
+    )

@@ -1,0 +1,109 @@
+"""What every resource that lives on an order has in common.
+
+Such a resource goes with its order: it is replaced with the lease, its delete is skipped when the
+lease is deleted, and it has no delete script. Only triggers run a command again, so that a package
+upgrade, another interpreter or a new relay port restarts nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pulumi
+import pulumi_command as command
+
+DIAL_ERROR_LIMIT: Final = 20
+"""Dials before a remote command gives up; users saw relays drop connections for minutes."""
+PER_DIAL_TIMEOUT_S: Final = 15
+
+NOT_A_REASON_TO_RUN_AGAIN: Final = [
+    "create",
+    "connection",
+    "interpreter",
+    "environment",
+    "stdin",
+    "dir",
+]
+LINK: Final = ("order_id", "ssh_host", "ssh_port", "host_key", "private_key")
+"""Arguments that lead onto an accepted host."""
+
+
+def host_link(args: Mapping[str, Any]) -> dict[str, pulumi.Output[str]]:
+    """The way onto a host, out of a part's arguments; the private key is secret from here on."""
+    link = {name: pulumi.Output.from_input(args[name]) for name in LINK}
+    return {**link, "private_key": pulumi.Output.secret(link["private_key"])}
+
+
+def goes_with(lease: pulumi.Resource, *, after: list[pulumi.Resource]) -> pulumi.ResourceOptions:
+    """Options for a part that lives on the order of `lease`."""
+    return pulumi.ResourceOptions(deleted_with=lease, replace_with=[lease], depends_on=after)
+
+
+def child_of(
+    parent: pulumi.Resource, opts: pulumi.ResourceOptions | None
+) -> pulumi.ResourceOptions:
+    """Options of a part's child: what the part was given about its lease holds for the child."""
+    given = opts or pulumi.ResourceOptions()
+    return pulumi.ResourceOptions(
+        parent=parent,
+        deleted_with=given.deleted_with,
+        replace_with=given.replace_with,
+        depends_on=given.depends_on,
+        delete_before_replace=True,
+    )
+
+
+def started_on(
+    name: str,
+    link: Mapping[str, pulumi.Output[str]],
+    *,
+    script: str,
+    document: pulumi.Output[str],
+    triggers: list[pulumi.Input[str]],
+    opts: pulumi.ResourceOptions,
+) -> command.remote.Command:
+    """Hand a job to the host's supervisor; returns as soon as the supervisor has it.
+
+    The document travels on standard input and is secret, since it can hold keys. Standard output is
+    kept in state in clear, so the script prints none.
+    """
+    return command.remote.Command(
+        f"{name}-start",
+        connection=command.remote.ConnectionArgs(
+            host=link["ssh_host"],
+            port=link["ssh_port"].apply(float),
+            user="root",
+            private_key=link["private_key"],
+            host_key=link["host_key"],
+            dial_error_limit=DIAL_ERROR_LIMIT,
+            per_dial_timeout=PER_DIAL_TIMEOUT_S,
+        ),
+        create=script,
+        stdin=pulumi.Output.secret(document),
+        triggers=triggers,
+        add_previous_output_in_env=False,
+        opts=_on_triggers_only(opts),
+    )
+
+
+def followed_from_here(
+    name: str,
+    *,
+    script: str,
+    document: pulumi.Output[str],
+    triggers: list[pulumi.Input[str]],
+    opts: pulumi.ResourceOptions,
+) -> command.local.Command:
+    """Follow a job with one local process until it has ended or is ready."""
+    return command.local.Command(
+        f"{name}-follow",
+        create=script,
+        stdin=pulumi.Output.secret(document),
+        triggers=triggers,
+        add_previous_output_in_env=False,
+        opts=_on_triggers_only(opts),
+    )
+
+
+def _on_triggers_only(opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+    extra = pulumi.ResourceOptions(ignore_changes=NOT_A_REASON_TO_RUN_AGAIN)
+    return pulumi.ResourceOptions.merge(opts, extra)
