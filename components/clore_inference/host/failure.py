@@ -1,0 +1,64 @@
+"""Failures of jobs in the form that people act on: what is true, what it costs, what to do; pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from clore_inference.errors import EngineFailed, WeightsFailed
+from clore_inference.host.job import FetchJob, Job
+from clore_inference.host.verdict import Failure
+
+SHOWN_LINES: Final = 20
+
+_WEIGHTS: Final = {
+    "gated": "Accept the license at {url} with the account of this token (hfToken or HF_TOKEN)",
+    "not_found": "Check the name of the repository and the wanted files at {url}",
+    "revision_not_found": "Set revision to a branch, tag or commit of {url}",
+    "disk_full": "Raise the disk that is asked for, and replace the order",
+    "hash_mismatch": "The hub or a mirror sends damaged files: try again, or set hfEndpoint",
+    "network": "Nothing that arrived is fetched again",
+    "no_hub_client": "Use the engine's own image, which has it",
+}
+_ENGINE: Final = {
+    "unknown_flag": "This engine version does not take that flag: set engineVersion or the flag",
+    "context_too_long": "Lower maxModelLen to what the model was made for",
+    "kv_cache_too_large": "Lower maxModelLen, set kvCacheDtype to fp8, or take more GPUs",
+    "out_of_memory": "Use the FP8 checkpoint, lower maxModelLen to 32768, or take more GPUs",
+    "out_of_memory_at_work": "Lower maxNumSeqs (8) or maxModelLen, or set kvCacheDtype to fp8",
+    "driver": "Ask for a newer driver or CUDA, and replace the order",
+    "gated": "The engine is offline on purpose: the weights were not complete when it started",
+    "weights_missing": "Run `pulumi up` again, which fetches what is missing",
+    "shared_memory": "This host's /dev/shm is too small for tensor parallelism: replace the order",
+    "disk_full": "Raise the disk that is asked for, and replace the order",
+    "port_taken": "Another process of the host holds the port",
+    "not_installed": "Use an image that has this engine",
+    "killed": "Ask for more main memory, and replace the order",
+    "guard": "The door in front of the engine cannot stand up, so the engine was not started",
+    "crash_loop": "It was started again as often as is sensible; its log says more",
+}
+NEXT: Final = "Then run `pulumi up` again, or end the order with `pulumi destroy`."
+
+
+def job_error(
+    job: Job, failure: Failure, *, place: str, cost_note: str
+) -> WeightsFailed | EngineFailed:
+    """The error for a failed job; its message ends with the last lines of the log."""
+    kind = failure.kind
+    cost = f" {cost_note.rstrip('.')}." if cost_note else ""
+    if isinstance(job, FetchJob):
+        url = f"{job.endpoint}/{job.repository}"
+        fix = _WEIGHTS.get(kind, "See the last lines below").format(url=url)
+        what = f"the weights of {job.repository} at {job.revision} did not arrive on {place}"
+        message = f"{what}: {kind}: {failure.text.rstrip('.')}.{cost} {fix}. {NEXT}"
+        return WeightsFailed(message + _tail(failure), kind=kind)
+    fix = _ENGINE.get(kind, "See the last lines below")
+    what = f"the engine {job.argv[0]} on {place} ended"
+    message = f"{what}: {kind}: {failure.text.rstrip('.')}.{cost} {fix}. {NEXT}"
+    return EngineFailed(message + _tail(failure), kind=kind)
+
+
+def _tail(failure: Failure) -> str:
+    if not failure.tail:
+        return ""
+    lines = "\n".join(f"  | {line}" for line in failure.tail[-SHOWN_LINES:])
+    return f"\nThe last lines of its log:\n{lines}"

@@ -1,0 +1,230 @@
+"""Runs one engine: its keys, its environment, its restarts, its readiness, its graceful end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Optional
+
+from . import record
+from .death import Death, classify, presentable
+from .environment import engine_environment
+from .logtail import LogTail
+from .ready import ask
+from .stage import stage
+
+RESTARTS = 3
+FIRST_BACKOFF_S = 5.0
+"""Marketplace seconds before the first restart; doubled for each further one."""
+CALM_S = 600.0
+"""Marketplace seconds of work after which earlier restarts no longer count."""
+POLL_S = 0.25
+"""Real seconds between two looks at the engine's process and log."""
+ASK_EVERY_S = 1.0
+"""Real seconds between two questions while the engine loads."""
+GRACE_S = 30.0
+"""Marketplace seconds for in-flight requests to finish before an engine is killed."""
+SHORTEST_GRACE_S = 5.0
+"""Real seconds, however fast the clock runs: a process needs some to end."""
+PROBE_NAME = "supervisor"
+"""Name of the key that the supervisor asks with; drawn for each start, it never leaves the host."""
+
+
+class Stopped(Exception):  # noqa: N818 - a request, not an error
+    """This run was asked to end."""
+
+
+class EngineRun:
+    """One start of an engine, with its restarts."""
+
+    def __init__(self, wanted: dict[str, Any], status: record.Status) -> None:
+        self.job: dict[str, Any] = wanted["job"]
+        self.scale = float(wanted.get("scale", 1))
+        self.status = status
+        self.folder = status.folder
+        self.probe_key = secrets.token_hex(32)
+        self.engine_key = secrets.token_hex(32)
+        self.ready_since: Optional[float] = None  # noqa: UP045 - Python 3.9
+        self._process: Optional[subprocess.Popen[bytes]] = None  # noqa: UP045
+        self._asked_at = 0.0
+        self._stop_asked = False
+
+    def stop(self) -> None:
+        """Ask this run to end at its next look; safe in a signal handler."""
+        self._stop_asked = True
+
+    def run(self) -> int:
+        """Run until the engine is beyond restarting (1) or was asked to end (0)."""
+        try:
+            return self._run()
+        except Stopped:
+            self.end()
+            self.status.say(state="stopped", stage="stopped", engine=None)
+            return 0
+
+    def _run(self) -> int:
+        restarts = 0
+        while True:
+            started = time.monotonic()
+            death = self._one_life(restarts)
+            if (time.monotonic() - started) * self.scale > CALM_S:
+                restarts = 0
+            if not death.worth_restarting or restarts >= RESTARTS:
+                return self._give_up(death, restarts)
+            restarts += 1
+            self.status.say(state="restarting", restarts=restarts, stage=f"after {death.kind}")
+            self._pause(FIRST_BACKOFF_S * 2 ** (restarts - 1) / self.scale)
+
+    def _give_up(self, death: Death, restarts: int) -> int:
+        kind = "crash_loop" if restarts >= RESTARTS and death.kind == "crashed" else death.kind
+        text = presentable(death.line, self._secrets())
+        self.status.say(state="failed", engine=None, failure={"kind": kind, "text": text})
+        return 1
+
+    def _one_life(self, restarts: int) -> Death:
+        """Start the engine once and watch it until it is dead."""
+        log = LogTail(self.folder / "engine.log")
+        self.ready_since = None
+        self.status.say(state="loading", stage="starting", restarts=restarts, models=[], tail=[])
+        refused = self._refused_by_guard()
+        if refused:
+            return Death("guard", refused, worth_restarting=False)
+        try:
+            process = self._spawn()
+        except OSError as error:
+            return Death("not_installed", f"{self.job['argv'][0]}: {error.strerror}", False)
+        self._process = process
+        self.status.say(engine=record.ProcessId.of(process.pid).kept())
+        while process.poll() is None:
+            self._look(log)
+            self._pause(POLL_S)
+        record.kill_session(process.pid)
+        self._process = None
+        log.rest()
+        self.status.say(engine=None, tail=log.tail(self._secrets()))
+        return classify(log.window(), process.returncode, was_ready=self.ready_since is not None)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        argv = [str(part) for part in self.job["argv"]]
+        environment = self._environment()
+        program = shutil.which(argv[0], path=environment["PATH"]) or argv[0]
+        with (self.folder / "engine.log").open("ab") as log:
+            return subprocess.Popen(
+                [program, *argv[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd=str(Path.home()),
+                start_new_session=True,
+            )
+
+    def _environment(self) -> dict[str, str]:
+        write_engine_key(self.folder / "engine.key", self.engine_key)
+        keys = record.job_folder("engine") / "keys.json"
+        add_key(keys, PROBE_NAME, self.probe_key)
+        guard = {
+            **self.job["guard"],
+            "keys_file": str(keys),
+            "engine_key_file": str(self.folder / "engine.key"),
+        }
+        record.write_json(self.folder / "guard.json", guard)
+        return engine_environment(
+            self.job, guard_file=self.folder / "guard.json", engine_key=self.engine_key
+        )
+
+    def _refused_by_guard(self) -> str:
+        """Why the guard cannot stand up; seen in a second here, after an hour of loading else."""
+        environment = self._environment()
+        python = shutil.which("python3", path=environment["PATH"])
+        if not python:
+            return "there is no python3 on this host"
+        checked = subprocess.run(
+            [python, "-m", "clore_guard"],
+            capture_output=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            text=True,
+            timeout=60,
+        )
+        lines = (checked.stderr or checked.stdout).strip().splitlines()
+        if checked.returncode == 0:
+            return ""
+        return lines[-1] if lines else f"the guard ended with {checked.returncode}"
+
+    def _look(self, log: LogTail) -> None:
+        """Read what is new in the log, and ask for readiness until it is there."""
+        named = [name for name in map(stage, log.new_lines()) if name]
+        if self.ready_since is not None:
+            return
+        if named:
+            self.status.say(stage=named[-1], tail=log.tail(self._secrets()))
+        if time.monotonic() - self._asked_at < ASK_EVERY_S:
+            return
+        self._asked_at = time.monotonic()
+        answer = ask(int(self.job["port"]), self.probe_key)
+        if answer is None:
+            return
+        if answer.reason:
+            self.status.say(stage=answer.reason)
+            return
+        self.ready_since = time.monotonic()
+        self.status.say(state="running", stage="ready", models=list(answer.models))
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self._stop_asked:
+                raise Stopped
+            time.sleep(min(POLL_S, max(0.0, until - time.monotonic())))
+
+    def end(self) -> None:
+        """Ask the engine to end, give its requests time, then end its whole session."""
+        if self._process is None:
+            return
+        self.status.say(state="stopping", stage="finishing requests")
+        record.send(self._process.pid, signal.SIGTERM)
+        try:
+            self._process.wait(timeout=grace_s(self.job, self.scale))
+        except subprocess.TimeoutExpired:
+            self.status.say(stage="killed after the limit")
+        record.kill_session(self._process.pid)
+        self._process = None
+
+    def _secrets(self) -> tuple[str, ...]:
+        return (self.engine_key, self.probe_key)
+
+
+def grace_s(job: dict[str, Any], scale: float) -> float:
+    """Real seconds that a stopping engine has for the requests it is working on."""
+    return max(SHORTEST_GRACE_S, float(job.get("grace_s", GRACE_S)) / scale)
+
+
+def write_engine_key(path: Path, key: str) -> None:
+    """The engine's private key, as one line that only its owner reads."""
+    record.write_text(path, key + "\n")
+
+
+def add_key(path: Path, name: str, key: str) -> None:
+    """Put a named key into the guard's keys file, in the place of an older one of that name."""
+    kept = [one for one in record.read_json(path).get("keys", []) if one.get("name") != name]
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    record.write_json(path, {"keys": [*kept, {"name": name, "sha256": digest, "role": "user"}]})
+
+
+def set_keys(path: Path, text: str) -> None:
+    """Install the endpoint's keys (one key, or a whole keys document) beside the supervisor's."""
+    try:
+        given = json.loads(text)["keys"]
+    except (ValueError, KeyError, TypeError):
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        given = [{"name": "default", "sha256": digest, "role": "user"}]
+    kept = [one for one in record.read_json(path).get("keys", []) if one.get("name") == PROBE_NAME]
+    record.write_json(path, {"keys": [*given, *kept]})
