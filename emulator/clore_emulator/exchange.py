@@ -36,8 +36,8 @@ class Lags:
     """From creation to the row; clients of Clore poll for up to 20 s."""
     ports_s: tuple[float, float] = (0.0, 5.0)
     """From the row to its ports."""
-    deployed_s: tuple[float, float] = (10.0, 40.0)
-    """From the ports to `mon_container` 2."""
+    deployed_s: tuple[float, float] = (150.0, 190.0)
+    """From the ports to `mon_container` 2; SSH answers before, as on the real market."""
     end_visible_s: tuple[float, float] = (0.0, 3.0)
     """From a cancel to the closed row."""
 
@@ -110,17 +110,17 @@ class Exchange:
             return refusal
         held = self.ledger.order_on(wanted.server_id)
         if held is not None:
-            self.end(held, by=account.name, reason="outbid")
+            self.end(held, by=made_by, reason="outbid")
         self._record_order(account, made_by, wanted, tweaks or Tweaks(), now)
         return answer.ok()
 
-    def cancel(self, account: Account, order_id: int) -> Answer:
-        """End an order of the account; what Clore says of unknown ids was never recorded."""
+    def cancel(self, account: Account, order_id: int, by: str) -> Answer:
+        """End an order of the account, for the key named `by`; what Clore says of unknown ids was never recorded."""
         order = self.ledger.orders.get(order_id)
         if order is None or order.account != account.name:
             return answer.error("order-not-found")
         if order.active:
-            self.end(order, by=account.name, reason="cancelled")
+            self.end(order, by=by, reason="cancelled")
         return answer.ok()
 
     def reprice(self, account: Account, order_id: int, price: Decimal) -> Answer:
@@ -168,9 +168,7 @@ class Exchange:
         """Take everything out of an account's wallets; what runs on them ends at once."""
         now = self.now()
         for currency in account.deposits:
-            self.journal.record(
-                "wallet", now, account=account.name, currency=currency, balance="0"
-            )
+            self.journal.record("wallet", now, account=account.name, currency=currency, balance="0")
         self.now()
 
     def newest_order(self, account: str | None) -> Order | None:
@@ -187,19 +185,22 @@ class Exchange:
             return answer.error("server-offline")
         if self._is_taken(wanted):
             return answer.error("server-already-rented")
-        row = self.market.rows[wanted.server_id]
-        listed = self.market.price(wanted.server_id, "on_demand", wanted.currency)
-        if wanted.currency not in row["allowed_coins"] or not listed:
+        return self._refusal_of_money(account, wanted, now)
+
+    def _refusal_of_money(self, account: Account, wanted: CreateOrder, now: float) -> Answer | None:
+        row, currency = self.market.rows[wanted.server_id], wanted.currency
+        listed = self.market.price(wanted.server_id, "on_demand", currency)
+        if currency not in row["allowed_coins"] or not listed:
             return answer.error("currency-not-allowed")
         price = self._price(wanted)
-        if price < self._floor(wanted.server_id, wanted.currency) and wanted.type == "spot":
+        if wanted.type == "spot" and price < self._floor(wanted.server_id, currency):
             return answer.INVALID_INPUT
         required = wanted.required_price
+        # Users report a bare code 1 when their figure disagreed with the market's.
         if required is not None and abs(required - price) > SAME_PRICE * price:
             return answer.DATABASE_ERROR
-        if self.ledger.balance(account, wanted.currency, now) < money.needed_at_start(
-            price, wanted.type, wanted.currency
-        ):
+        needed = money.needed_at_start(price, wanted.type, currency)
+        if self.ledger.balance(account, currency, now) < needed:
             return answer.error("not_enough_balance")
         return None
 

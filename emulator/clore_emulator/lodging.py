@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from .ledger import Order
 from .seams import HostAddress, Hosts
 from .wire import PUBLIC_HOST
 
+NOTED_EVERY_REAL_S: Final = 10.0
 LONGEST_WAIT_S: Final = 30.0
 """Virtual seconds between two looks at the ledger when no order is due to end."""
 
@@ -38,7 +39,11 @@ class NoHosts:
     def __init__(self) -> None:
         self._held: dict[int, list[socket.socket]] = {}
 
-    async def start(self, order: dict[str, Any], server: dict[str, Any]) -> HostAddress:
+    async def start(
+        self,
+        order: dict[str, Any],
+        server: dict[str, Any],  # noqa: ARG002 - the protocol's word
+    ) -> HostAddress:
         held = self._held.setdefault(order["id"], [])
         relay, http = {}, None
         for port, kind in order["ports"].items():
@@ -56,6 +61,21 @@ class NoHosts:
         for reserved in self._held.pop(order_id, []):
             reserved.close()
 
+    async def disappear(self, order_id: int) -> None:
+        """Nothing was there."""
+
+    def freeze(self, order_id: int) -> None:
+        """Nothing is there to hang."""
+
+    def thaw(self, order_id: int) -> None:
+        """Nothing hangs."""
+
+    async def restart_container(self, order_id: int) -> None:
+        """Nothing is there to restart."""
+
+    def set_engine_faults(self, order_id: int, document: str) -> None:
+        """No engine reads them."""
+
     async def bring_back(self, orders: Sequence[dict[str, Any]]) -> Mapping[int, HostAddress]:
         return {order["id"]: await self.start(order, order["server"]) for order in orders}
 
@@ -71,8 +91,10 @@ class Lodging:
     exchange: Exchange
     hosts: Hosts
     _running: set[int] = field(default_factory=set)
+    _lost: set[int] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _starting: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    _noted_at: float = 0.0
     _watch: asyncio.Task[None] | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -80,9 +102,7 @@ class Lodging:
         """Bring back what was running before a restart, then follow the ledger."""
         wanted = [order for order in self.exchange.ledger.active() if order.host_lost_at is None]
         known = [order for order in wanted if order.address is not None]
-        documents = [
-            {**order_document(order), "server": server_document(order)} for order in known
-        ]
+        documents = [{**order_document(order), "server": server_document(order)} for order in known]
         self._running.update(order.id for order in known)
         for order_id, address in (await self.hosts.bring_back(documents)).items():
             self._record(self.exchange.ledger.orders[order_id], address)
@@ -102,18 +122,22 @@ class Lodging:
 
     def follow(self) -> None:
         """Start what the ledger has and we have not; stop what it has not any more."""
-        wanted = {o.id for o in self.exchange.ledger.active() if o.host_lost_at is None}
-        for order_id in sorted(wanted - self._running):
+        active = {order.id: order for order in self.exchange.ledger.active()}
+        alive = {order_id for order_id, order in active.items() if order.host_lost_at is None}
+        for order_id in sorted(alive - self._running):
             self._running.add(order_id)
-            self._starting[order_id] = self._spawn(
-                self._start(self.exchange.ledger.orders[order_id])
-            )
-        for order_id in sorted(self._running - wanted):
+            self._starting[order_id] = self._spawn(self._start(active[order_id]))
+        for order_id in sorted((active.keys() & self._running) - alive):
             self._running.discard(order_id)
-            self._spawn(self._stop(order_id))
+            self._lost.add(order_id)
+            self._spawn(self._after_start(order_id, self.hosts.disappear))
+        for order_id in sorted((self._running | self._lost) - active.keys()):
+            self._running.discard(order_id)
+            self._lost.discard(order_id)
+            self._spawn(self._after_start(order_id, self.hosts.stop))
         self._changed.set()
 
-    def _spawn(self, work: Any) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -128,11 +152,11 @@ class Lodging:
         address = await self.hosts.start(order_document(order), server_document(order))
         self._record(order, address)
 
-    async def _stop(self, order_id: int) -> None:
-        starting = self._starting.pop(order_id, None)
+    async def _after_start(self, order_id: int, work: Callable[[int], Awaitable[None]]) -> None:
+        starting = self._starting.get(order_id)
         if starting is not None:
             await asyncio.wait([starting])
-        await self.hosts.stop(order_id)
+        await work(order_id)
 
     def _record(self, order: Order, address: HostAddress) -> None:
         document = {
@@ -150,6 +174,7 @@ class Lodging:
             now = self.exchange.now()
             self.follow()
             self._changed.clear()
+            self._keep_time(now)
             due = self.exchange.ledger.next_end()
             wait = min(LONGEST_WAIT_S, max(0.0, (due or now + LONGEST_WAIT_S) - now) + 0.01)
             nap = asyncio.create_task(self.exchange.clock.sleep(wait))
@@ -157,6 +182,12 @@ class Lodging:
             _, pending = await asyncio.wait([nap, change], return_when=asyncio.FIRST_COMPLETED)
             for task in pending:
                 task.cancel()
+
+    def _keep_time(self, now: float) -> None:
+        """Note the time now and then, so that a killed emulator goes on about where it was."""
+        if now - self._noted_at >= NOTED_EVERY_REAL_S * self.exchange.clock.scale:
+            self._noted_at = now
+            self.exchange.journal.record("tick", now)
 
 
 def order_document(order: Order) -> dict[str, Any]:

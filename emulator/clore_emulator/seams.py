@@ -8,7 +8,7 @@ documents per order and reports where the host can be reached:
           "address": null or an address recorded before a restart}
 `server`: the marketplace row of the server, plus "truth": what the machine really is,
           {"gpu", "gpu_count", "gpu_memory_mib", "driver", "cuda", "disk_free_gb", "memory_gb",
-          "shm_gb", "down_mbps", "deploys", "ssh", "http"} (see `market/truth.py`).
+          "shm_gb", "down_mbps", "deploys", "ssh", "http", ...} (see `market/truth.py`).
 """
 
 from __future__ import annotations
@@ -41,6 +41,21 @@ class Hosts(Protocol):
 
     async def stop(self, order_id: int) -> None:
         """End the host and everything on it; no error when there is none."""
+
+    async def disappear(self, order_id: int) -> None:
+        """The machine is gone: everything on it ends, its ports refuse."""
+
+    def freeze(self, order_id: int) -> None:
+        """The machine hangs: connections are taken and never answered."""
+
+    def thaw(self, order_id: int) -> None:
+        """A frozen machine goes on."""
+
+    async def restart_container(self, order_id: int) -> None:
+        """Everything on the host ends and the container starts again with the same files."""
+
+    def set_engine_faults(self, order_id: int, document: str) -> None:
+        """Hand a JSON document of engine faults to the engines of a host."""
 
     async def bring_back(self, orders: Sequence[dict[str, Any]]) -> Mapping[int, HostAddress]:
         """Bring up the hosts of orders that were active before a restart, on their old ports.

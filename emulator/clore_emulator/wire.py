@@ -125,9 +125,7 @@ def spot_market(market: Market, ledger: Ledger, server_id: int, account: str) ->
     offers = []
     if order is not None and order.type == "spot":
         mine = order.account == account
-        offers = [
-            {"offer_id": order.id, "bid": float(order.price), "active": True, "my": mine}
-        ]
+        offers = [{"offer_id": order.id, "bid": float(order.price), "active": True, "my": mine}]
     return {
         "currency_rates_in_usd": {name: float(rate) for name, rate in money.USD_RATES.items()},
         "offers": offers,

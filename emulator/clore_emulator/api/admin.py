@@ -15,18 +15,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from .. import body
-from ..faults import PROFILES, REGISTRY, BadRule
-from ..ledger import Order, report
-from ..ledger.report import order_view
-from ..market import LIES
-from ..world import KEY_LENGTH, World, status
+from clore_emulator import body
+from clore_emulator.faults import PROFILES, REGISTRY, BadRule
+from clore_emulator.ledger import Order, report
+from clore_emulator.ledger.report import order_view
+from clore_emulator.market import LIES
+from clore_emulator.world import KEY_LENGTH, World, status
+
 from .known import fault_row
 
 Json = dict[str, Any] | list[Any]
 
 
-class Wrong(Exception):
+class Wrong(Exception):  # noqa: N818 - what the admin asked was
     """The admin asked for something that cannot be done; HTTP 400 with the text."""
 
 
@@ -39,7 +40,7 @@ class Admin:
     def routes(self) -> list[Route]:
         """Every admin route."""
         table: tuple[tuple[str, str, Callable[[Request, Any], Json]], ...] = (
-            ("GET", "", lambda request, given: status(self.world)),
+            ("GET", "", lambda _request, _given: status(self.world)),
             ("GET", "/ledger", self._ledger),
             ("GET", "/clock", self._clock),
             ("POST", "/clock", self._clock),
@@ -47,7 +48,7 @@ class Admin:
             ("POST", "/faults", self._arm),
             ("DELETE", "/faults", self._disarm),
             ("DELETE", "/faults/{id:int}", self._disarm),
-            ("GET", "/faults/known", lambda request, given: known_faults()),
+            ("GET", "/faults/known", lambda _request, _given: known_faults()),
             ("POST", "/profile", self._profile),
             ("POST", "/release", self._release),
             ("POST", "/rent", self._rent),
@@ -56,6 +57,9 @@ class Admin:
             ("POST", "/end_by_host", self._end_by_host),
             ("GET", "/hosts", self._hosts),
             ("POST", "/hosts/{id:int}/lose", self._lose_host),
+            ("POST", "/hosts/{id:int}/freeze", self._freeze_host),
+            ("POST", "/hosts/{id:int}/thaw", self._thaw_host),
+            ("POST", "/hosts/{id:int}/engine_faults", self._engine_faults),
             ("POST", "/wallets", self._wallets),
             ("POST", "/accounts", self._add_account),
             ("POST", "/keys", self._add_key),
@@ -83,29 +87,29 @@ class Admin:
 
         return serve
 
-    def _ledger(self, request: Request, given: Any) -> Json:
+    def _ledger(self, request: Request, _given: Any) -> Json:
         exchange = self.world.exchange
         wanted = request.query_params.get("requests", "") in ("1", "true")
         return report(exchange.ledger, exchange.now(), requests=wanted)
 
-    def _clock(self, request: Request, given: Any) -> Json:
+    def _clock(self, _request: Request, given: Any) -> Json:
         if given:
             self.world.clock.advance(float(given["advance"]))
         now = self.world.exchange.now()
         self.world.exchange.journal.record("tick", now)
         return {"now": now, "time_scale": self.world.clock.scale}
 
-    def _armed(self, request: Request, given: Any) -> Json:
+    def _armed(self, _request: Request, _given: Any) -> Json:
         return [armed.document() for armed in self.world.board.armed]
 
-    def _arm(self, request: Request, given: Any) -> Json:
+    def _arm(self, _request: Request, given: Any) -> Json:
         rules = given if isinstance(given, list) else [given]
         return [self.world.board.arm(rule).document() for rule in rules]
 
-    def _disarm(self, request: Request, given: Any) -> Json:
+    def _disarm(self, request: Request, _given: Any) -> Json:
         return {"lifted": self.world.board.disarm(request.path_params.get("id"))}
 
-    def _profile(self, request: Request, given: Any) -> Json:
+    def _profile(self, _request: Request, given: Any) -> Json:
         name = given["name"]
         if name not in PROFILES:
             message = f"there is no profile {name!r}; there are {', '.join(PROFILES)}"
@@ -113,10 +117,10 @@ class Admin:
         self.world.set_profile(name)
         return status(self.world)
 
-    def _release(self, request: Request, given: Any) -> Json:
+    def _release(self, _request: Request, given: Any) -> Json:
         return {"released": self.world.pauses.release((given or {}).get("name"))}
 
-    def _rent(self, request: Request, given: Any) -> Json:
+    def _rent(self, _request: Request, given: Any) -> Json:
         """Rent as somebody else, or by hand as the account's owner (`made_by` human)."""
         fields = dict(given)
         account = self.world.account(fields.pop("account", "stranger"))
@@ -136,15 +140,15 @@ class Admin:
             raise Wrong(message)
         return order_view(order, self.world.exchange.now())
 
-    def _cancel(self, request: Request, given: Any) -> Json:
+    def _cancel(self, _request: Request, given: Any) -> Json:
         return self._end(given, by="human", reason="by_hand")
 
-    def _outbid(self, request: Request, given: Any) -> Json:
+    def _outbid(self, _request: Request, given: Any) -> Json:
         order = self._end(given, by="stranger", reason="outbid")
         self.world.exchange.change_server(order["server_id"], rented=True)
         return order
 
-    def _end_by_host(self, request: Request, given: Any) -> Json:
+    def _end_by_host(self, _request: Request, given: Any) -> Json:
         return self._end(given, by="host", reason="by_host")
 
     def _end(self, given: Any, *, by: str, reason: Any) -> dict[str, Any]:
@@ -152,19 +156,35 @@ class Admin:
         self.world.exchange.end(order, by=by, reason=reason)
         return order_view(order, self.world.exchange.now())
 
-    def _hosts(self, request: Request, given: Any) -> Json:
+    def _hosts(self, _request: Request, _given: Any) -> Json:
         return [
             {"order_id": order.id, "server_id": order.server_id, "address": order.address,
              "lost": order.host_lost_at is not None, "truth": order.truth}
             for order in self.world.exchange.ledger.active()
         ]  # fmt: skip
 
-    def _lose_host(self, request: Request, given: Any) -> Json:
+    def _lose_host(self, request: Request, _given: Any) -> Json:
         order = self._order(request.path_params["id"])
         self.world.exchange.lose_host(order)
         return order_view(order, self.world.exchange.now())
 
-    def _wallets(self, request: Request, given: Any) -> Json:
+    def _freeze_host(self, request: Request, _given: Any) -> Json:
+        order = self._order(request.path_params["id"])
+        self.world.lodging.hosts.freeze(order.id)
+        return order_view(order, self.world.exchange.now())
+
+    def _thaw_host(self, request: Request, _given: Any) -> Json:
+        order = self._order(request.path_params["id"])
+        self.world.lodging.hosts.thaw(order.id)
+        return order_view(order, self.world.exchange.now())
+
+    def _engine_faults(self, request: Request, given: Any) -> Json:
+        """Hand engine faults to a host; what they may be is the engines' business."""
+        order = self._order(request.path_params["id"])
+        self.world.lodging.hosts.set_engine_faults(order.id, json.dumps(given))
+        return order_view(order, self.world.exchange.now())
+
+    def _wallets(self, _request: Request, given: Any) -> Json:
         exchange, account = self.world.exchange, self.world.account(given["account"])
         currency = given.get("currency", "USD-Blockchain")
         if currency not in account.deposits:
@@ -175,7 +195,7 @@ class Admin:
         )  # fmt: skip
         return {"balance": float(exchange.ledger.balance(account, currency, exchange.now()))}
 
-    def _add_account(self, request: Request, given: Any) -> Json:
+    def _add_account(self, _request: Request, given: Any) -> Json:
         name = given["name"]
         if name in self.world.exchange.ledger.accounts:
             message = f"there is an account {name!r} already"
@@ -183,18 +203,18 @@ class Admin:
         self.world.add_account(name, given.get("deposits"))
         return {"name": name}
 
-    def _add_key(self, request: Request, given: Any) -> Json:
+    def _add_key(self, _request: Request, given: Any) -> Json:
         """A further key of an account; told once, kept as a digest."""
         account, name = self.world.account(given["account"]), given["name"]
         key = given.get("key") or secrets.token_hex(KEY_LENGTH // 2)
         self.world.add_key(account.name, name, key)
         return {"account": account.name, "name": name, "key": key}
 
-    def _remove_key(self, request: Request, given: Any) -> Json:
+    def _remove_key(self, _request: Request, given: Any) -> Json:
         self.world.remove_key(self.world.account(given["account"]).name, given["name"])
         return {"account": given["account"], "name": given["name"], "key": None}
 
-    def _servers(self, request: Request, given: Any) -> Json:
+    def _servers(self, _request: Request, _given: Any) -> Json:
         market = self.world.exchange.market
         return [
             {**row, "truth": market.truth(row["id"]).document(), "lie": market.lies.get(row["id"]),

@@ -10,8 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .. import answer
-from ..world import World
+from clore_emulator import answer
+from clore_emulator.world import World
+
 from .admin import Admin
 from .renter import routes
 from .reply import reply
@@ -21,7 +22,7 @@ def create_app(world: World) -> Starlette:
     """Serve a world; its hosts come up with the application and end with it."""
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await world.lodging.open()
         yield
         world.pauses.release()
@@ -29,7 +30,7 @@ def create_app(world: World) -> Starlette:
         world.exchange.journal.record("tick", world.exchange.now())
         world.close_journal()
 
-    async def no_such_endpoint(request: Request, error: Exception) -> Response:
+    async def no_such_endpoint(_request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 404
         return reply(
             answer.Answer(status, answer.INVALID_ENDPOINT.body), world.exchange.now(), None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..faults import Fault
+from clore_emulator.faults import Fault
 
 
 def fault_row(fault: Fault) -> dict[str, Any]:

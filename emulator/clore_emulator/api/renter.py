@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .. import answer, body, money, wire
-from ..answer import Answer
-from ..faults import Call
-from ..ledger import Account, RequestEntry
-from ..world import World, digest_of
+from clore_emulator import answer, body, money, wire
+from clore_emulator.answer import Answer
+from clore_emulator.faults import Call
+from clore_emulator.ledger import Account, RequestEntry
+from clore_emulator.world import World, digest_of
+
 from .reply import reply
 
 BLOCKED_USER_AGENT: Final = "Python-urllib"
@@ -101,6 +102,7 @@ def _call(visit: Visit, endpoint: Endpoint) -> Call:
         exchange=visit.world.exchange,
         clock=visit.world.clock,
         pauses=visit.world.pauses,
+        hosts=visit.world.lodging.hosts,
         account=visit.account,
         body=visit.body,
         peer=(client.host, client.port) if client else None,
@@ -155,22 +157,22 @@ def _record(visit: Visit, endpoint: Endpoint, call: Call, result: Answer) -> Req
     return entry
 
 
-def _wallets(visit: Visit, call: Call) -> Answer:
+def _wallets(visit: Visit, _call: Call) -> Answer:
     exchange = visit.world.exchange
     return answer.ok(wallets=wire.wallet_rows(exchange.ledger, visit.renter, exchange.now()))
 
 
-def _marketplace(visit: Visit, call: Call) -> Answer:
+def _marketplace(visit: Visit, _call: Call) -> Answer:
     return answer.ok(servers=visit.world.exchange.list_servers(), my_servers=[])
 
 
-def _my_orders(visit: Visit, call: Call) -> Answer:
+def _my_orders(visit: Visit, _call: Call) -> Answer:
     asked = visit.request.query_params.get("return_completed", "false")
     orders = visit.world.exchange.list_orders(visit.renter, completed=asked in ("true", "True"))
     return answer.ok(orders=orders, limit=wire.LIMIT)
 
 
-def _spot_marketplace(visit: Visit, call: Call) -> Answer:
+def _spot_marketplace(visit: Visit, _call: Call) -> Answer:
     asked = visit.request.query_params.get("market", "")
     exchange = visit.world.exchange
     if not asked.isdigit():
@@ -199,15 +201,15 @@ def _cancel_order(visit: Visit, call: Call) -> Answer:
         call.order_id = order_id
         strange = order.account != visit.renter.name
         call.foreign = order.active and (strange or order.made_by != visit.key)
-    return exchange.cancel(visit.renter, order_id)
+    return exchange.cancel(visit.renter, order_id, visit.key or "")
 
 
-def _set_spot_price(visit: Visit, call: Call) -> Answer:
+def _set_spot_price(visit: Visit, _call: Call) -> Answer:
     order_id, price = body.read_spot_price(visit.body)
     return visit.world.exchange.reprice(visit.renter, order_id, price)
 
 
-def _renter_fees(visit: Visit, call: Call) -> Answer:
+def _renter_fees(_visit: Visit, _call: Call) -> Answer:
     fees = {
         kind.replace("-", "_"): {
             "base": dict.fromkeys(money.CURRENCIES, float(percent)),

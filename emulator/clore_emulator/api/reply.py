@@ -10,13 +10,13 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ..answer import Answer
+from clore_emulator.answer import Answer
 
 CONNECTION: Final = "connection"
 """Key of the transport in the ASGI state; the server puts it there, a test client does not."""
 
 
-class ConnectionDropped(Exception):
+class ConnectionDropped(Exception):  # noqa: N818 - what happened
     """The stand-in for a lost connection where there is no real one, in tests without sockets."""
 
 
@@ -27,7 +27,7 @@ class Ending(Response):
         super().__init__(background=background)
         self._hang = hang
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
         transport = scope.get("state", {}).get(CONNECTION)
         if transport is None:
             raise ConnectionDropped

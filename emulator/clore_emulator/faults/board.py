@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Final
 
-from ..answer import Answer
+from clore_emulator.answer import Answer
+
 from .call import ENDPOINTS, PHASES, Call, Phase
 from .registry import REGISTRY, Fault, Firing, Parameter
 
@@ -23,7 +24,7 @@ _WORDS: Final = frozenset(
 _SHORT_FORM: Final = re.compile(r"(?P<name>\w+)(?:\((?P<value>[^)]*)\))?")
 
 
-class BadRule(ValueError):
+class BadRule(ValueError):  # noqa: N818 - what the rule is
     """A fault rule that cannot be armed; the text says why."""
 
 

@@ -6,10 +6,11 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from ..answer import Answer
-from ..clock import VirtualClock
-from ..exchange import Exchange, Tweaks
-from ..ledger import Account, Order
+from clore_emulator.answer import Answer
+from clore_emulator.clock import VirtualClock
+from clore_emulator.exchange import Exchange, Tweaks
+from clore_emulator.ledger import Account, Order
+from clore_emulator.seams import Hosts
 
 Phase = Literal["before", "after_commit", "after_answer"]
 """Before handling; after the marketplace did it, before the answer; after the answer went out."""
@@ -64,6 +65,7 @@ class Call:
     exchange: Exchange
     clock: VirtualClock
     pauses: Pauses
+    hosts: Hosts
     account: Account | None = None
     body: Any = None
     peer: tuple[str, int] | None = None

@@ -7,7 +7,8 @@ import os
 import signal
 from typing import Final
 
-from ..answer import DROP, Answer
+from clore_emulator.answer import DROP, Answer
+
 from .call import Call
 from .peer import process_of
 from .registry import ANY, Firing, Parameter, fault

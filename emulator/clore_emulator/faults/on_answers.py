@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .. import answer
-from ..answer import DROP, HANG, HTML, Answer
+from clore_emulator import answer
+from clore_emulator.answer import DROP, HANG, HTML, Answer
+
 from .call import Call
 from .registry import ANY, Firing, Parameter, fault
 
@@ -22,7 +23,7 @@ _BAD_GATEWAY = Answer(
     phase="after_commit",
     only_accepted=True,
 )
-async def _accept_then_drop(call: Call, firing: Firing) -> Answer | None:
+async def _accept_then_drop(_call: Call, _firing: Firing) -> Answer | None:
     return DROP
 
 
@@ -33,7 +34,7 @@ async def _accept_then_drop(call: Call, firing: Firing) -> Answer | None:
     phase="after_commit",
     only_accepted=True,
 )
-async def _accept_then_hang(call: Call, firing: Firing) -> Answer | None:
+async def _accept_then_hang(_call: Call, _firing: Firing) -> Answer | None:
     return HANG
 
 
@@ -42,7 +43,7 @@ async def _accept_then_hang(call: Call, firing: Firing) -> Answer | None:
     "The connection ends before anything was done.",
     on=ANY,
 )
-async def _drop_before(call: Call, firing: Firing) -> Answer | None:
+async def _drop_before(_call: Call, _firing: Firing) -> Answer | None:
     return DROP
 
 
@@ -51,7 +52,7 @@ async def _drop_before(call: Call, firing: Firing) -> Answer | None:
     "Nothing is done and no answer ever comes.",
     on=ANY,
 )
-async def _hang_before(call: Call, firing: Firing) -> Answer | None:
+async def _hang_before(_call: Call, _firing: Firing) -> Answer | None:
     return HANG
 
 
@@ -62,7 +63,7 @@ async def _hang_before(call: Call, firing: Firing) -> Answer | None:
     phase="after_commit",
     only_accepted=True,
 )
-async def _code1_but_accepted(call: Call, firing: Firing) -> Answer | None:
+async def _code1_but_accepted(_call: Call, _firing: Firing) -> Answer | None:
     return answer.DATABASE_ERROR
 
 
@@ -71,7 +72,7 @@ async def _code1_but_accepted(call: Call, firing: Firing) -> Answer | None:
     "HTTP 500 with code 1, and nothing was done.",
     on=ANY,
 )
-async def _code1(call: Call, firing: Firing) -> Answer | None:
+async def _code1(_call: Call, _firing: Firing) -> Answer | None:
     return answer.DATABASE_ERROR
 
 
@@ -82,7 +83,7 @@ async def _code1(call: Call, firing: Firing) -> Answer | None:
     phase="after_commit",
     only_accepted=True,
 )
-async def _http500_but_accepted(call: Call, firing: Firing) -> Answer | None:
+async def _http500_but_accepted(_call: Call, _firing: Firing) -> Answer | None:
     return Answer(500, "Internal Server Error", "text/plain; charset=UTF-8")
 
 
@@ -92,7 +93,7 @@ async def _http500_but_accepted(call: Call, firing: Firing) -> Answer | None:
     on=ANY,
     any_phase=True,
 )
-async def _http502(call: Call, firing: Firing) -> Answer | None:
+async def _http502(_call: Call, _firing: Firing) -> Answer | None:
     return _BAD_GATEWAY
 
 
@@ -103,7 +104,7 @@ async def _http502(call: Call, firing: Firing) -> Answer | None:
     phase="after_commit",
     only_accepted=True,
 )
-async def _ok_without_id(call: Call, firing: Firing) -> Answer | None:
+async def _ok_without_id(_call: Call, _firing: Firing) -> Answer | None:
     return answer.ok()
 
 
@@ -129,7 +130,7 @@ async def _ok_with_id(call: Call, firing: Firing) -> Answer | None:
     phase="after_commit",
     parameters=(Parameter("text", str, '{"code":', "what is sent instead"),),
 )
-async def _garbage(call: Call, firing: Firing) -> Answer | None:
+async def _garbage(_call: Call, firing: Firing) -> Answer | None:
     return Answer(200, firing.text("text"))
 
 
@@ -139,7 +140,7 @@ async def _garbage(call: Call, firing: Firing) -> Answer | None:
     on=ANY,
     phase="after_commit",
 )
-async def _wrong_type(call: Call, firing: Firing) -> Answer | None:
+async def _wrong_type(_call: Call, _firing: Firing) -> Answer | None:
     return Answer(200, "[]")
 
 
@@ -149,7 +150,7 @@ async def _wrong_type(call: Call, firing: Firing) -> Answer | None:
     on=("create_order", "cancel_order", "set_spot_price"),
     parameters=(Parameter("error", str, "server-offline", "the text of `error`"),),
 )
-async def _refuse_with(call: Call, firing: Firing) -> Answer | None:
+async def _refuse_with(_call: Call, firing: Firing) -> Answer | None:
     return answer.error(firing.text("error"))
 
 
@@ -160,7 +161,7 @@ async def _refuse_with(call: Call, firing: Firing) -> Answer | None:
     parameters=(Parameter("calls", int, 5, "calls that are refused"),),
     times_parameter="calls",
 )
-async def _rate_limit_storm(call: Call, firing: Firing) -> Answer | None:
+async def _rate_limit_storm(_call: Call, _firing: Firing) -> Answer | None:
     return answer.RATE_LIMITED
 
 
@@ -171,7 +172,7 @@ async def _rate_limit_storm(call: Call, firing: Firing) -> Answer | None:
         "set_spot_price"),
     times=None,
 )  # fmt: skip
-async def _key_revoked(call: Call, firing: Firing) -> Answer | None:
+async def _key_revoked(_call: Call, _firing: Firing) -> Answer | None:
     return answer.INVALID_TOKEN
 
 
@@ -180,7 +181,7 @@ async def _key_revoked(call: Call, firing: Firing) -> Answer | None:
     "Cloudflare's HTTP 403 with the text `error code: 1010`.",
     on=ANY,
 )
-async def _user_agent_blocked(call: Call, firing: Firing) -> Answer | None:
+async def _user_agent_blocked(_call: Call, _firing: Firing) -> Answer | None:
     return answer.USER_AGENT_BLOCKED
 
 
@@ -191,7 +192,7 @@ async def _user_agent_blocked(call: Call, firing: Firing) -> Answer | None:
     parameters=(Parameter("times_it_lies", int, 1, "how many cancels do nothing"),),
     times_parameter="times_it_lies",
 )
-async def _cancel_lies(call: Call, firing: Firing) -> Answer | None:
+async def _cancel_lies(_call: Call, _firing: Firing) -> Answer | None:
     return answer.ok()
 
 
@@ -202,7 +203,7 @@ async def _cancel_lies(call: Call, firing: Firing) -> Answer | None:
     parameters=(Parameter("times_it_fails", int, 1, "how many cancels fail"),),
     times_parameter="times_it_fails",
 )
-async def _cancel_fails(call: Call, firing: Firing) -> Answer | None:
+async def _cancel_fails(_call: Call, _firing: Firing) -> Answer | None:
     return answer.DATABASE_ERROR
 
 
@@ -213,5 +214,5 @@ async def _cancel_fails(call: Call, firing: Firing) -> Answer | None:
     phase="after_commit",
     only_accepted=True,
 )
-async def _cancel_fails_but_applied(call: Call, firing: Firing) -> Answer | None:
+async def _cancel_fails_but_applied(_call: Call, _firing: Firing) -> Answer | None:
     return answer.DATABASE_ERROR

@@ -6,8 +6,9 @@ import copy
 import random
 from typing import Any, Final
 
-from .. import answer
-from ..answer import Answer
+from clore_emulator import answer
+from clore_emulator.answer import Answer
+
 from .call import Call
 from .registry import Firing, Parameter, fault
 
@@ -63,7 +64,7 @@ def _rows(call: Call) -> list[Any]:
     parameters=(Parameter("calls", int, 1, "listings that fail"),),
     times_parameter="calls",
 )
-async def _list_fails(call: Call, firing: Firing) -> Answer | None:
+async def _list_fails(_call: Call, _firing: Firing) -> Answer | None:
     return answer.DATABASE_ERROR
 
 
@@ -96,10 +97,8 @@ async def _ports_lag_by(call: Call, firing: Firing) -> Answer | None:
     "Listing fails once with code 1, and the next listing is empty although orders run.",
     on=("my_orders",),
 )
-async def _list_is_empty_after_error(call: Call, firing: Firing) -> Answer | None:
-    call.follow_ups.append(
-        {"do": "list_is_empty", "on": "my_orders", "account": call.account_name}
-    )
+async def _list_is_empty_after_error(call: Call, _firing: Firing) -> Answer | None:
+    call.follow_ups.append({"do": "list_is_empty", "on": "my_orders", "account": call.account_name})
     return answer.DATABASE_ERROR
 
 
@@ -109,7 +108,7 @@ async def _list_is_empty_after_error(call: Call, firing: Firing) -> Answer | Non
     on=("my_orders", "marketplace"),
     phase="after_commit",
 )
-async def _list_is_empty(call: Call, firing: Firing) -> Answer | None:
+async def _list_is_empty(call: Call, _firing: Firing) -> Answer | None:
     return _edited(call, [])
 
 
@@ -147,7 +146,7 @@ async def _list_forgets_order(call: Call, firing: Firing) -> Answer | None:
     phase="after_commit",
     times=None,
 )
-async def _marketplace_garbage(call: Call, firing: Firing) -> Answer | None:
+async def _marketplace_garbage(call: Call, _firing: Firing) -> Answer | None:
     rows = _rows(call)
     draw = random.Random(f"{call.exchange.seed}:garbage")  # noqa: S311 - a seeded world
     for row in _HOSTILE_ROWS:

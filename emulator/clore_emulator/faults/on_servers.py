@@ -6,8 +6,9 @@ import random
 from decimal import Decimal
 from typing import Final
 
-from ..answer import Answer
-from ..market import LIES
+from clore_emulator.answer import Answer
+from clore_emulator.market import LIES
+
 from .call import Call
 from .registry import Firing, Parameter, fault
 
@@ -54,7 +55,7 @@ async def _price_moves(call: Call, firing: Firing) -> Answer | None:
     "A stranger rents the wanted server just before the order.",
     on=("create_order",),
 )
-async def _someone_rents_first(call: Call, firing: Firing) -> Answer | None:
+async def _someone_rents_first(call: Call, _firing: Firing) -> Answer | None:
     if call.server_id is not None:
         call.exchange.change_server(call.server_id, rented=True)
     return None
@@ -65,7 +66,7 @@ async def _someone_rents_first(call: Call, firing: Firing) -> Answer | None:
     "The wanted server goes offline just before the order.",
     on=("create_order",),
 )
-async def _server_goes_offline(call: Call, firing: Firing) -> Answer | None:
+async def _server_goes_offline(call: Call, _firing: Firing) -> Answer | None:
     if call.server_id is not None:
         call.exchange.change_server(call.server_id, offline=True)
     return None
@@ -73,7 +74,7 @@ async def _server_goes_offline(call: Call, firing: Firing) -> Answer | None:
 
 def _lying(name: str, summary: str) -> None:
     @fault(name, summary, on=("create_order",))
-    async def _lie(call: Call, firing: Firing) -> Answer | None:
+    async def _lie(call: Call, _firing: Firing) -> Answer | None:
         call.tweaks.lie = name
         return None
 
@@ -105,6 +106,32 @@ async def _host_disappears(call: Call, firing: Firing) -> Answer | None:
     order = call.order(firing.args["order_id"])
     if order is not None:
         call.exchange.lose_host(order)
+    return None
+
+
+@fault(
+    "host_freezes",
+    "The machine of an order hangs: connections are taken and never answered.",
+    on=("my_orders",),
+    parameters=(_ORDER,),
+)
+async def _host_freezes(call: Call, firing: Firing) -> Answer | None:
+    order = call.order(firing.args["order_id"])
+    if order is not None:
+        call.hosts.freeze(order.id)
+    return None
+
+
+@fault(
+    "container_restarts",
+    "The container of an order restarts: what ran on it ends, its files stay.",
+    on=("my_orders",),
+    parameters=(_ORDER,),
+)
+async def _container_restarts(call: Call, firing: Firing) -> Answer | None:
+    order = call.order(firing.args["order_id"])
+    if order is not None:
+        await call.hosts.restart_container(order.id)
     return None
 
 
@@ -153,7 +180,7 @@ async def _ended_by_host(call: Call, firing: Firing) -> Answer | None:
     "The caller's wallets are emptied: running orders end, new ones are refused.",
     on=("wallets", "my_orders", "create_order"),
 )
-async def _wallet_runs_dry(call: Call, firing: Firing) -> Answer | None:
+async def _wallet_runs_dry(call: Call, _firing: Firing) -> Answer | None:
     if call.account is not None:
         call.exchange.empty_wallets(call.account)
     return None

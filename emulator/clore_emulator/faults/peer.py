@@ -38,7 +38,7 @@ def _holder(inode: str) -> int | None:
 
 def _holds(process: Path, inode: str) -> bool:
     try:
-        links = [os.readlink(link) for link in (process / "fd").iterdir()]
+        links = [str(link.readlink()) for link in (process / "fd").iterdir()]
     except OSError:
         return False
     return f"socket:[{inode}]" in links

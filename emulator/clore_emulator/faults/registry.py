@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..answer import Answer
+from clore_emulator.answer import Answer
+
 from .call import ENDPOINTS, Call, Phase
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from .. import money
+from clore_emulator import money
+
 from .entry import Account, EndReason, Order, RequestEntry
 
 MARKET: Final = "market"
@@ -43,7 +44,7 @@ class Ledger:
             "ended": self._ended,
             "server": self._server,
             "request": self._request,
-            "tick": lambda event: None,
+            "tick": lambda _event: None,
         }
 
     def apply(self, event: dict[str, Any]) -> None:
@@ -122,9 +123,7 @@ class Ledger:
             second -= 1
         return second
 
-    def _end(
-        self, order: Order, at: float, by: str, reason: EndReason, visible_at: float
-    ) -> None:
+    def _end(self, order: Order, at: float, by: str, reason: EndReason, visible_at: float) -> None:
         order.ended_at, order.ended_by, order.end_reason = at, by, reason
         order.end_visible_at = visible_at
         account = self.accounts[order.account]

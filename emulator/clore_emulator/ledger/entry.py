@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal
 
-from .. import money
+from clore_emulator import money
 
 EndReason = Literal["cancelled", "term_over", "wallet_dry", "outbid", "by_hand", "by_host"]
 
@@ -69,7 +69,7 @@ class Order:
     def cost(self, moment: float) -> Decimal:
         """What the wallet has paid, with renter fee and creation fee."""
         running = money.with_fee(self._sum(self.seconds(moment)), self.type)
-        return running.quantize(money.SMALLEST_UNIT, money.ROUND_HALF_UP) + money.creation_fee(
+        return running.quantize(money.SMALLEST_UNIT, ROUND_HALF_UP) + money.creation_fee(
             self.currency
         )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any, Final
 
-from .. import money
+from clore_emulator import money
+
 from .book import Ledger
 from .entry import Account, Order, RequestEntry
 
@@ -16,9 +18,7 @@ DIGITS: Final = 6
 
 def report(ledger: Ledger, now: float, *, requests: bool = False) -> dict[str, Any]:
     """Totals, per account and in all; orders; with `requests` every single request."""
-    accounts = {
-        name: _account(ledger, account, now) for name, account in ledger.accounts.items()
-    }
+    accounts = {name: _account(ledger, account, now) for name, account in ledger.accounts.items()}
     orders = [order_view(order, now) for order in ledger.orders.values()]
     summed = ("requests", "posts", "creates", "cancels", "violations", "foreign_cancels")
     return {
@@ -71,8 +71,7 @@ def _account(ledger: Ledger, account: Account, now: float) -> dict[str, Any]:
         "active_orders": [order.id for order in own if order.active],
         "keys": sorted(account.keys),
         "wallets": {
-            currency: float(ledger.balance(account, currency, now))
-            for currency in account.deposits
+            currency: float(ledger.balance(account, currency, now)) for currency in account.deposits
         },
         "spent_usd": _usd(
             sum((order.cost(now) * money.USD_RATES[order.currency] for order in own), Decimal(0))
@@ -87,11 +86,12 @@ def _account(ledger: Ledger, account: Account, now: float) -> dict[str, Any]:
 
 
 def _count(entries: list[RequestEntry], name: str) -> int:
-    return sum(1 for entry in entries if _COUNTED[name](entry))
+    counted = _COUNTED[name]
+    return sum(1 for entry in entries if counted(entry))
 
 
-_COUNTED: Final = {
-    "requests": lambda entry: True,
+_COUNTED: Final[dict[str, Callable[[RequestEntry], bool]]] = {
+    "requests": lambda _entry: True,
     "posts": lambda entry: entry.method == "POST" and not entry.path.startswith("/webapi/"),
     "creates": lambda entry: entry.path == "/v1/create_order" and entry.method == "POST",
     "cancels": lambda entry: entry.path == "/v1/cancel_order" and entry.method == "POST",
@@ -105,4 +105,5 @@ def _usd(amount: Decimal) -> float:
 
 
 def _sum(accounts: dict[str, dict[str, Any]], name: str) -> float:
-    return round(sum(account[name] for account in accounts.values()), DIGITS)
+    total: float = sum(account[name] for account in accounts.values())
+    return round(total, DIGITS)

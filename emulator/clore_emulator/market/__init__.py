@@ -5,5 +5,13 @@ from __future__ import annotations
 from .build import Liars, Market, build_market, load_market
 from .truth import LIES, Truth, honest_truth, tell_lie
 
-__all__ = ["Liars", "Market", "build_market", "load_market", "LIES", "Truth", "honest_truth",
-           "tell_lie"]
+__all__ = [
+    "Liars",
+    "Market",
+    "build_market",
+    "load_market",
+    "LIES",
+    "Truth",
+    "honest_truth",
+    "tell_lie",
+]

@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from ..money import CURRENCIES, in_usd, native
+from clore_emulator.money import CURRENCIES, in_usd, native
+
 from .hopper import hopper_rows
 from .real import real_rows
 from .truth import Truth, honest_truth, tell_lie

@@ -74,8 +74,15 @@ LIARS: Final = tuple(
 CHEAP_LIAR_FACTOR: Final = 0.55
 """Cheap liars undercut every honest server of their kind."""
 
-_CPUS: Final = (("AMD EPYC 9354 32-Core Processor", "64/128"), ("Intel(R) Xeon(R) Platinum 8480+", "112/224"))
-_DISKS: Final = ("SAMSUNGx20MZQL21T9HCJRx2000A07", "KIOXIA KCD81VUG3T20", "Micron_7450_MTFDKCC3T2TFS")
+_CPUS: Final = (
+    ("AMD EPYC 9354 32-Core Processor", "64/128"),
+    ("Intel(R) Xeon(R) Platinum 8480+", "112/224"),
+)
+_DISKS: Final = (
+    "SAMSUNGx20MZQL21T9HCJRx2000A07",
+    "KIOXIA KCD81VUG3T20",
+    "Micron_7450_MTFDKCC3T2TFS",
+)
 _COUNTRIES: Final = ("US", "DE", "NL", "FI", "NO", "CA", "GB", "PL")
 
 

@@ -16,7 +16,7 @@ from decimal import Decimal
 from importlib import resources
 from typing import Any, Final
 
-from ..money import USD_RATES, native
+from clore_emulator.money import USD_RATES, native
 
 SNAPSHOT: Final = "marketplace-2024-05.json"
 WITH_USD_PRICE: Final = 1156 / 2150

@@ -48,6 +48,12 @@ class Truth:
     deploys: bool = True
     ssh: bool = True
     http: HttpName = "wired"
+    deploy_s: float | None = None
+    """Virtual seconds until SSH answers; None leaves it to the host side."""
+    ssh_resets_s: float = 0.0
+    """Virtual seconds after deployment during which SSH connections are reset."""
+    host_key_changes: bool = False
+    gpu_driver_broken: bool = False
 
     def document(self) -> dict[str, Any]:
         """The plain form that goes to the host side."""
@@ -111,17 +117,30 @@ LIES: Final[dict[str, Lie]] = {
         lambda truth: replace(truth, driver="470.256.02", cuda="11.4"),
     ),
     "small_shm": Lie(
-        "/dev/shm has Docker's default of 64 MB.", lambda truth: replace(truth, shm_gb=0.064)
+        "Shared memory has Docker's default of 64 MB.", lambda truth: replace(truth, shm_gb=0.064)
     ),
-    "slow_network": Lie(
-        "The link carries 20 Mbps.", lambda truth: replace(truth, down_mbps=20.0)
-    ),
+    "slow_network": Lie("The link carries 20 Mbps.", lambda truth: replace(truth, down_mbps=20.0)),
     "never_deploys": Lie(
         "The container never starts.", lambda truth: replace(truth, deploys=False, ssh=False)
     ),
     "deploys_without_ssh": Lie(
         "The container runs, but nothing answers on SSH.",
         lambda truth: replace(truth, ssh=False),
+    ),
+    "deploys_slowly": Lie(
+        "The container needs 20 minutes to start.", lambda truth: replace(truth, deploy_s=1200.0)
+    ),
+    "ssh_resets": Lie(
+        "SSH connections are reset for five minutes after the start.",
+        lambda truth: replace(truth, ssh_resets_s=300.0),
+    ),
+    "host_key_changes": Lie(
+        "Every restart of the container makes a new SSH host key.",
+        lambda truth: replace(truth, host_key_changes=True),
+    ),
+    "broken_driver": Lie(
+        "nvidia-smi cannot reach the driver.",
+        lambda truth: replace(truth, gpu_driver_broken=True),
     ),
     "proxy_502": Lie(
         "The public name answers 502 for ever.", lambda truth: replace(truth, http="502")
