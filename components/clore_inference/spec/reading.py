@@ -113,8 +113,9 @@ def _set(key: Key) -> str:
 def _choice(key: Key, value: Value) -> Finding | None:
     if not key.choices or value in key.choices:
         return None
-    near = get_close_matches(str(value), key.choices, n=1, cutoff=0.4)
-    hint = f"Did you mean {near[0]}? " if near else ""
+    by_lower = {choice.lower(): choice for choice in key.choices}
+    near = get_close_matches(str(value).lower(), by_lower, n=1, cutoff=0.4)
+    hint = f"Did you mean {by_lower[near[0]]}? " if near else ""
     message = f"{key.name} is {str(value)[:60]!r}, which does not exist."
     fix = f"{hint}Choose one of: {', '.join(key.choices)}."
     return _finding(NO_SUCH_CHOICE, key.name, message, fix)
