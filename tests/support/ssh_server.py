@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import asyncssh
 
+WAIT_S = 10.0
+
 
 @dataclass(frozen=True)
 class SshServer:
@@ -31,6 +33,7 @@ async def _run(process: asyncssh.SSHServerProcess[bytes]) -> None:
     )
     await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
     process.exit(await child.wait())
+    await process.wait_closed()
 
 
 @contextmanager
@@ -52,7 +55,14 @@ def ssh_server() -> Iterator[SshServer]:
             encoding=None,
         )
 
-    server = asyncio.run_coroutine_threadsafe(listen(), loop).result(10)
+    async def stop(server: asyncssh.SSHAcceptor) -> None:
+        server.close()
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    server = asyncio.run_coroutine_threadsafe(listen(), loop).result(WAIT_S)
     try:
         yield SshServer(
             port=server.get_port(),
@@ -60,8 +70,7 @@ def ssh_server() -> Iterator[SshServer]:
             host_key=host.export_public_key().decode().strip(),
         )
     finally:
-        loop.call_soon_threadsafe(server.close)
-        asyncio.run_coroutine_threadsafe(server.wait_closed(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(stop(server), loop).result(WAIT_S)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(WAIT_S)
         loop.close()
