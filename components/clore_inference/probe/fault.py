@@ -31,7 +31,7 @@ NO_ANSWER: Final = Fault(
 KEY_REFUSED: Final = Fault(
     "key-refused",
     "the endpoint does not know the key that was given",
-    "use the stack's own key: `pulumi stack output apiKey --show-secrets`",
+    "use the stack's own key: `pulumi stack output endpointKey --show-secrets`",
 )
 WRONG_MODEL: Final = Fault(
     "wrong-model",

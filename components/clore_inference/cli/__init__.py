@@ -1,0 +1,1 @@
+"""The commands of `clore-inference`: thin, they say what a room below them found."""

@@ -1,0 +1,114 @@
+"""A stack's outputs, read through the Pulumi CLI, and the endpoint that they describe."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from clore_inference.cli.toolchain import pulumi_path
+from clore_inference.errors import ConfigError
+from clore_inference.host.login import Login
+from clore_inference.secret import Secret
+from clore_inference.spec import API_PORT
+
+PULUMI_TIMEOUT_S: Final = 60.0
+"""Real seconds; `stack output` takes 1 s, more where the backend is far."""
+
+Run = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a model is served, and how to get there."""
+
+    model: str
+    key: Secret
+    url: str
+    """Public address without `/v1`; empty where there is none."""
+    login: Login | None = None
+    """SSH access to the host; the engine listens there on `port` of loopback."""
+    port: int = API_PORT
+    order_id: str = ""
+    usd_per_day: str = ""
+
+
+def pulumi(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run the Pulumi CLI that this project uses; raises ConfigError when there is none."""
+    path = pulumi_path(os.environ)
+    program = shutil.which("pulumi", path=path)
+    if program is None:
+        raise ConfigError(["The Pulumi CLI is not on PATH. Run `make setup`, which finds it."])
+    environment = {**os.environ, "PATH": path, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    try:
+        return subprocess.run(
+            [program, *arguments, "--non-interactive"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PULUMI_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        text = f"`pulumi {arguments[0]}` did not end within {PULUMI_TIMEOUT_S:.0f} s."
+        raise ConfigError([text + " Is its backend reachable? Try `pulumi whoami`."]) from None
+
+
+def selection(stack: str | None, directory: Path | None) -> list[str]:
+    """Return the Pulumi flags that choose a stack."""
+    chosen = ["--stack", stack] if stack else []
+    return [*chosen, *(["--cwd", str(directory)] if directory else [])]
+
+
+def outputs(stack: str | None, directory: Path | None, run: Run = pulumi) -> dict[str, Any]:
+    """Return every output of a stack, secrets in clear; raises ConfigError when it has none."""
+    arguments = ["stack", "output", "--json", "--show-secrets", *selection(stack, directory)]
+    done = run(arguments)
+    named = f"stack {stack}" if stack else "the selected stack"
+    if done.returncode != 0:
+        said = " ".join(done.stderr.split())[:300] or f"exit code {done.returncode}"
+        text = f"The outputs of {named} cannot be read: {said!r}."
+        raise ConfigError([text + " Try `pulumi stack ls`, and --stack or --cwd."])
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not found:
+        raise ConfigError([f"There is nothing in {named} yet. Run `pulumi up` first."])
+    return found
+
+
+def endpoint_of(found: Mapping[str, Any]) -> Endpoint:
+    """Return the endpoint that a stack's outputs describe; raises ConfigError for what is missing."""
+    missing = [name for name in ("endpointKey", "model") if not found.get(name)]
+    if missing:
+        text = f"The stack has no output {' and no output '.join(missing)}."
+        raise ConfigError([text + " Export the outputs of MistralDeployment, and run `pulumi up`."])
+    public = found.get("exposure") == "public"
+    ssh = found.get("ssh") or {}
+    return Endpoint(
+        model=str(found["model"]),
+        key=Secret(str(found["endpointKey"])),
+        url=str(found.get("endpoint") or "") if public else "",
+        login=_login(ssh),
+        port=int(ssh.get("remotePort") or API_PORT),
+        order_id=str(found.get("orderId") or ""),
+        usd_per_day=str(found.get("usdPerDay") or ""),
+    )
+
+
+def _login(ssh: Mapping[str, Any]) -> Login | None:
+    words = ("host", "port", "hostKey", "privateKey")
+    if not all(ssh.get(word) for word in words):
+        return None
+    return Login(
+        host=str(ssh["host"]),
+        port=int(ssh["port"]),
+        private_key=Secret(str(ssh["privateKey"])),
+        host_key=str(ssh["hostKey"]),
+    )
