@@ -116,7 +116,8 @@ async def _serve(world: World, settings: Settings, api: socket.socket, hub: sock
     for wanted in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(wanted, stop.set)
     ready = asyncio.gather(*(one.ready.wait() for one, _ in listeners))
-    await asyncio.wait([ready, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    started: set[asyncio.Future[Any]] = {ready, *tasks}
+    await asyncio.wait(started, return_when=asyncio.FIRST_COMPLETED)
     if not ready.done():
         await asyncio.gather(*tasks)
     print(json.dumps(_ready(settings, api, hub)), flush=True)
