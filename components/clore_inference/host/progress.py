@@ -67,7 +67,7 @@ class Progress:
         return max(0.0, (done - samples[0][1]) / elapsed) if elapsed > 0 else 0.0
 
     def _engine(self, status: Mapping[str, Any], now_s: float) -> str:
-        elapsed = now_s - (self._since or now_s)
+        elapsed = now_s - (now_s if self._since is None else self._since)
         text = f"engine: {status.get('state')}, {status.get('stage') or 'starting'}"
         restarts = int(status.get("restarts") or 0)
         if restarts:

@@ -155,11 +155,15 @@ def _end_orphans(kind: str, start_id: str) -> None:
     for path in record.job_folder(kind).glob("*/status.json"):
         engine = record.ProcessId.read(record.read_json(path), "engine")
         if path.parent.name != start_id and engine is not None and engine.alive:
-            record.send(engine.pid, signal.SIGTERM)
-            until = time.monotonic() + grace_s({}, 1000)
-            while engine.alive and time.monotonic() < until:
-                time.sleep(TAKE_OVER_S)
-            record.kill_session(engine.pid)
+            _end_orphan(engine)
+
+
+def _end_orphan(engine: record.ProcessId) -> None:
+    record.send(engine.pid, signal.SIGTERM)
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until and engine.alive:
+        time.sleep(TAKE_OVER_S)
+    record.kill_session(engine.pid)
 
 
 def stop(kind: str) -> dict[str, Any]:
