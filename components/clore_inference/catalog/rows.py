@@ -82,6 +82,7 @@ class Model(Row):
     heads: int
     kv_heads: int
     head_dim: int
+    ffn: int
     max_context: int
     """Tokens."""
     released: date

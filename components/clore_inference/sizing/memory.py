@@ -35,8 +35,9 @@ def kv_bytes_per_token(model: Model, dtype: str) -> int:
 def divides(model: Model, gpus: int) -> bool:
     """Whether tensor parallelism over `gpus` is possible.
 
-    The attention heads must split evenly, and the KV heads must split evenly or be copied evenly.
+    The attention heads and the feed-forward width must split evenly, and the KV heads must split
+    evenly or be copied evenly: 1, 2, 4, 8, 16 and 32 for this model.
     """
-    if model.heads % gpus:
+    if model.heads % gpus or model.ffn % gpus:
         return False
     return model.kv_heads % gpus == 0 or gpus % model.kv_heads == 0

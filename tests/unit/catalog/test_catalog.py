@@ -91,13 +91,16 @@ def test_one_release_offers_a_precision_once() -> None:
 def test_the_layouts_of_a_repository_share_no_weights() -> None:
     mistral, huggingface = catalog.layout("mistral"), catalog.layout("huggingface")
     assert "consolidated*" in huggingface.ignore, "SGLang would fetch 267 GB"
-    assert "model*" in mistral.ignore and not any("safetensors" in one for one in mistral.allow)
+    assert "model*" in mistral.ignore
+    assert not any("safetensors" in one for one in mistral.allow)
 
 
 def test_the_guides_repositories_are_the_guide_release() -> None:
     fp8, bf16 = catalog.checkpoint("guide", "fp8"), catalog.checkpoint("guide", "bf16")
-    assert fp8 and fp8.repository == "mistralai/Mistral-Medium-3.5-FP8"
-    assert bf16 and bf16.repository == "mistralai/Mistral-Medium-3.5"
+    assert fp8
+    assert fp8.repository == "mistralai/Mistral-Medium-3.5-FP8"
+    assert bf16
+    assert bf16.repository == "mistralai/Mistral-Medium-3.5"
     assert catalog.checkpoint("upstream", "bf16") is None, "no such repository was published"
 
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from support.wishes import LEAST, a_spec, values
 
 from clore_inference.errors import ConfigError
 from clore_inference.spec import DeploymentSpec, keys, read_values, reading, spec_keys
+from support.wishes import LEAST, a_spec, values
 
 CANARY = "hf_" + "c4n4ry" * 5
 

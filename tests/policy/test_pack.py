@@ -1,0 +1,180 @@
+"""Every rule through the pack's adapter, without the engine: equal findings, by the same objects."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from pulumi_policy import (
+    EnforcementLevel,
+    Policy,
+    PolicyResourceOptions,
+    ReportViolation,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
+)
+from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
+
+from clore_inference.rules import RULES, check_values, rule
+from clore_inference.spec import DeploymentSpec
+from support.rule_examples import EXAMPLES
+from support.wishes import values
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOYMENT = "clore:index:MistralDeployment"
+CONTAINER = "docker:index/container:Container"
+RAW = ["vllm", "serve", "mistralai/Mistral-Medium-3.5-FP8"]
+
+
+def _load(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+PACK = _load("clore_policies", ROOT / "policies" / "clore_policies.py")
+POLICIES: dict[str, Policy] = {policy.name: policy for policy in PACK.policies()}
+BY_VALUES = {name: one.values for name, one in EXAMPLES.items() if one.values is not None}
+
+
+OPTIONS = PolicyResourceOptions(
+    protect=False,
+    ignore_changes=[],
+    delete_before_replace=None,
+    aliases=[],
+    custom_timeouts=PolicyCustomTimeouts(0, 0, 0),
+    additional_secret_outputs=[],
+)
+
+
+def _into(found: list[str]) -> ReportViolation:
+    def report(text: str, urn: str | None = None) -> None:
+        found.append(text)
+
+    return report
+
+
+def told(
+    kind: str, props: dict[str, Any], *, urn_types: str = "", only: str = ""
+) -> dict[str, list[str]]:
+    """What each policy reports of a resource, as Pulumi would hand it over."""
+    args = ResourceValidationArgs(
+        kind, unknown_checking_proxy(props), f"urn:pulumi:test::test::{urn_types or kind}::it", "it", OPTIONS, None
+    )  # fmt: skip
+    reported: dict[str, list[str]] = {}
+    for name, policy in POLICIES.items():
+        if only and name != only:
+            continue
+        assert isinstance(policy, ResourceValidationPolicy)
+        found: list[str] = []
+        policy.validate(args, _into(found))
+        if found:
+            reported[name] = found
+    return reported
+
+
+def test_the_pack_has_one_policy_per_rule_and_no_other() -> None:
+    assert list(POLICIES) == [one.id for one in RULES]
+
+
+@pytest.mark.parametrize("name", [one.id for one in RULES])
+def test_a_mandatory_rule_is_a_mandatory_policy(name: str) -> None:
+    wanted = (
+        EnforcementLevel.MANDATORY
+        if rule(name).severity == "mandatory"
+        else EnforcementLevel.ADVISORY
+    )
+    assert POLICIES[name].enforcement_level == wanted
+
+
+@pytest.mark.parametrize("name", list(BY_VALUES))
+def test_a_deployment_gets_the_findings_of_construction(name: str) -> None:
+    broken = BY_VALUES[name]
+    expected: dict[str, list[str]] = {}
+    for finding in check_values(broken):
+        expected.setdefault(finding.rule, []).append(finding.text)
+    assert name in expected
+    assert told(DEPLOYMENT, broken) == expected
+
+
+def test_a_good_deployment_gets_no_mandatory_finding() -> None:
+    flat = DeploymentSpec.parse(values()).flat()
+    flat["maxModelLen"] = float(flat["maxModelLen"])  # numbers arrive as floats
+    assert {name for name in told(DEPLOYMENT, flat) if rule(name).severity == "mandatory"} == set()
+
+
+def test_a_value_that_is_not_known_yet_is_a_finding_and_not_a_silence() -> None:
+    found = told(
+        DEPLOYMENT,
+        values(topology=UNKNOWN_STRING_VALUE, licenseUse=UNKNOWN_STRING_VALUE, maxModelLen="x"),
+    )
+    assert len(found["clore-config-know-at-preview"]) == 2
+    assert "clore-config-require-key" not in found, "it is not missing, it is unknown"
+    assert "clore-config-require-type" in found, "the rest is still judged"
+
+
+def test_every_rule_on_lines_fires_for_a_container_outside_our_components() -> None:
+    container = {
+        "image": "vllm/vllm-openai:v0.8.5",
+        "command": [*RAW, "--tensor-parallel-size", "3", "--max-model-len", "300000", "--enable-reasoning", "--api-key", "x",
+                    "--gpu-memory-utilization", "1.5", "--kv-cache-dtype", "int4"],
+        "envs": ["HF_HOME=/data", "VLLM_USE_RUST_FRONTEND=1", "MOTD=a&b"],
+    }  # fmt: skip
+    found = set(told(CONTAINER, container))
+    assert found >= {
+        "clore-vllm-require-mistral-format", "clore-engine-require-tool-parser", "clore-engine-require-reasoning-parser",
+        "clore-vllm-prefer-chunked-prefill", "clore-engine-spell-kv-dtype", "clore-engine-limit-memory-share",
+        "clore-engine-forbid-rust-frontend", "clore-engine-forbid-refused-flag", "clore-order-forbid-ampersand",
+        "clore-secret-forbid-in-line", "clore-cache-keep-path", "clore-exposure-forbid-raw-engine",
+        "clore-topology-require-divisor", "clore-context-limit-length", "clore-engine-require-version", "clore-image-pin-digest",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["command:remote:Command", "command:local:Command"])
+def test_a_command_that_starts_a_raw_engine_is_judged(kind: str) -> None:
+    found = told(
+        kind, {"create": "nohup vllm serve m --host 0.0.0.0 &", "environment": {"HF_TOKEN": "x"}}
+    )
+    assert {"clore-exposure-forbid-raw-engine", "clore-secret-forbid-in-line"} <= set(found)
+
+
+def test_an_unknown_command_of_an_engine_image_is_a_finding() -> None:
+    found = told(CONTAINER, {"image": "vllm/vllm-openai:latest", "command": [UNKNOWN_STRING_VALUE]})
+    assert "clore-config-know-at-preview" in found
+
+
+@pytest.mark.parametrize(
+    ("kind", "props", "types"),
+    [(CONTAINER, {"image": "nginx:1", "command": ["nginx"]}, ""), ("random:index:RandomId", {"byteLength": 3}, ""),
+     ("command:remote:Command", {"create": "echo 'unbalanced"}, ""),
+     ("command:remote:Command", {"create": "vllm serve m"}, "clore:index:InferenceServer$command:remote:Command"),
+     ("clore:index:HfCache", {}, "")],
+    ids=["other-image", "other-resource", "no-engine", "our-own-command", "our-own-component"],
+)  # fmt: skip
+def test_what_is_none_of_its_business_is_left_alone(
+    kind: str, props: dict[str, Any], types: str
+) -> None:
+    assert told(kind, props, urn_types=types) == {}
+
+
+def test_no_secret_value_is_repeated() -> None:
+    canary = "hf_" + "c4n4ry" * 5
+    found = told(DEPLOYMENT, values(licenseEvidence=canary, hfToken=canary))
+    found |= told(
+        CONTAINER,
+        {
+            "image": "vllm/vllm-openai:v0.32.0",
+            "command": [*RAW, "--hf-token", canary],
+            "envs": [f"HF_TOKEN={canary}"],
+        },
+    )
+    assert found
+    assert canary not in str(found)
