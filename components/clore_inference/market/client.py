@@ -1,0 +1,237 @@
+"""The endpoints of Clore that a renter uses; one method each, no decision inside.
+
+Listings are asked again for up to a minute and then fail. A POST is sent once, ever.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+
+from clore_inference.clock import Clock
+from clore_inference.errors import ListingFailed
+from clore_inference.market.answers import Answer, Read, of_get, of_post
+from clore_inference.market.pacing import Kind, Pacer
+from clore_inference.market.store import Store
+from clore_inference.market.transport import Call, Raw, Transport, Unsent
+from clore_inference.market.wire import (
+    Malformed,
+    Order,
+    ServerList,
+    Wallet,
+    orders_of,
+    servers_of,
+    wallets_of,
+)
+
+PATIENCE_S: Final = 60.0
+"""How long a listing is asked again, marketplace seconds."""
+CACHE_S: Final = 5.0
+"""How old a listing may be that a diff uses again."""
+FIRST_BACKOFF_S: Final = 2.0
+LONGEST_BACKOFF_S: Final = 15.0
+CACHE: Final = {False: "listing-active", True: "listing-completed"}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Listing(Generic[T]):
+    """A whole, readable answer; `at` is our clock before it was asked."""
+
+    rows: T
+    at: float
+    server_time: float | None
+
+
+class _NotYet(Exception):
+    pass
+
+
+class Client:
+    """The marketplace, paced; `waiting` is called in waits for a turn and may raise."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        pacer: Pacer,
+        store: Store,
+        clock: Clock,
+        *,
+        waiting: Callable[[], None],
+        rng: random.Random,
+    ) -> None:
+        self._transport = transport
+        self.pacer = pacer
+        self._store = store
+        self._clock = clock
+        self._waiting = waiting
+        self._rng = rng
+
+    def marketplace(self) -> Listing[ServerList]:
+        """GET /marketplace: every server; needs no key. Asked again on failure; free."""
+        return self._patient(Call("GET", "/marketplace", needs_key=False), servers_of)
+
+    def wallets(self) -> Listing[tuple[Wallet, ...]]:
+        """GET /wallets: balances and deposit addresses. Asked again on failure; free."""
+        return self._patient(Call("GET", "/wallets"), wallets_of)
+
+    def orders(self, *, completed: bool = False) -> Listing[tuple[Order, ...]]:
+        """GET /my_orders: active ones, or with `completed` those that have ended too.
+
+        Asked again on failure; free. After a failure the next answer is believed only when
+        another one does not show more.
+        """
+        call = _orders_call(completed=completed)
+        failures = 0
+
+        def failed() -> None:
+            nonlocal failures
+            failures += 1
+
+        listing = self._patient(call, orders_of, failed)
+        if failures:
+            again = self._patient(call, orders_of)
+            listing = max(again, listing, key=lambda one: len(one.rows))
+        return listing
+
+    def orders_soon(
+        self, deadline: float, *, completed: bool = False
+    ) -> Listing[tuple[Order, ...]]:
+        """The same, asked once at most and until `deadline`; a few seconds old will do."""
+        cached = self._cached(completed=completed)
+        if cached is not None:
+            return cached
+        call = _orders_call(completed=completed)
+        with self.pacer.exclusive(lambda: self._not_after(deadline)):
+            # Another process may have asked while this one waited for its turn.
+            cached = self._cached(completed=completed)
+            if cached is not None:
+                return cached
+            listing, body = self._once(call, orders_of, deadline)
+            note = {"at": listing.at, "body": body, "server_time": listing.server_time}
+            self._store.write(CACHE[completed], note)
+            return listing
+
+    def wallets_soon(self, deadline: float) -> Listing[tuple[Wallet, ...]]:
+        """GET /wallets, asked once at most and until `deadline`."""
+        return self._once(Call("GET", "/wallets"), wallets_of, deadline)[0]
+
+    def create_order(self, body: Mapping[str, Any], before: Callable[[], None]) -> Answer:
+        """POST /create_order: buys. Sent once; `before` runs right before it and may raise."""
+        return self._post(Call("POST", "/create_order", body=body), "create", before)
+
+    def cancel_order(self, order_id: int, before: Callable[[], None]) -> Answer:
+        """POST /cancel_order: ends an order; harmless for one that has ended. Sent once."""
+        return self._post(Call("POST", "/cancel_order", body={"id": order_id}), "request", before)
+
+    def _post(self, call: Call, kind: Kind, before: Callable[[], None]) -> Answer:
+        with self.pacer.turn(kind, self._waiting):
+            for name in CACHE.values():
+                self._store.write(name, {})
+            before()
+            return of_post(self._transport.send(call))
+
+    def _patient(
+        self,
+        call: Call,
+        read: Callable[[Mapping[str, Any]], T],
+        failed: Callable[[], None] = lambda: None,
+    ) -> Listing[T]:
+        begun = self._clock.now()
+
+        def attempt() -> Listing[T]:
+            try:
+                return self._attempt(call, read)
+            except _NotYet:
+                failed()
+                raise
+
+        retrying = Retrying(
+            retry=retry_if_exception_type(_NotYet),
+            stop=lambda _: self._clock.now() - begun >= PATIENCE_S,
+            wait=self._backoff,
+            sleep=self._clock.sleep,
+            reraise=True,
+        )
+        try:
+            return retrying(attempt)
+        except _NotYet as error:
+            raise _listing_failed(call, f"{error}, for {PATIENCE_S:.0f} s") from None
+
+    def _attempt(self, call: Call, read: Callable[[Mapping[str, Any]], T]) -> Listing[T]:
+        with self.pacer.turn("request", self._waiting):
+            at = self._clock.now()
+            raw = self._transport.send(call)
+        answer = of_get(raw)
+        if answer.reading == "denied":
+            raise _listing_failed(call, answer.reason)
+        if answer.reading == "limited":
+            self.pacer.hold(self._rng.uniform(FIRST_BACKOFF_S, 2 * FIRST_BACKOFF_S))
+        return Listing(_rows(answer, read), at, _server_time(raw))
+
+    def _once(
+        self, call: Call, read: Callable[[Mapping[str, Any]], T], deadline: float
+    ) -> tuple[Listing[T], Mapping[str, Any]]:
+        with self.pacer.exclusive(lambda: self._not_after(deadline)):
+            if self._clock.now() + self.pacer.wait_s("request") >= deadline:
+                raise _listing_failed(call, "the marketplace is busy with other requests of ours")
+            with self.pacer.turn("request"):
+                at = self._clock.now()
+                raw = self._transport.send(call, timeout_s=deadline - at)
+        answer = of_get(raw)
+        try:
+            rows = _rows(answer, read)
+        except _NotYet as error:
+            raise _listing_failed(call, str(error)) from None
+        return Listing(rows, at, _server_time(raw)), answer.body or {}
+
+    def _not_after(self, deadline: float) -> None:
+        if self._clock.now() >= deadline:
+            message = "the marketplace is busy with other requests of ours"
+            raise ListingFailed(message)
+
+    def _cached(self, *, completed: bool) -> Listing[tuple[Order, ...]] | None:
+        note = self._store.read(CACHE[completed]) or {}
+        at, body, server_time = note.get("at"), note.get("body"), note.get("server_time")
+        if not isinstance(at, int | float) or not 0 <= self._clock.now() - at <= CACHE_S:
+            return None
+        try:
+            rows = orders_of(body) if isinstance(body, dict) else None
+        except Malformed:
+            return None
+        if rows is None:
+            return None
+        return Listing(rows, at, server_time if isinstance(server_time, int | float) else None)
+
+    def _backoff(self, state: RetryCallState) -> float:
+        longest = min(FIRST_BACKOFF_S * 2 ** (state.attempt_number - 1), LONGEST_BACKOFF_S)
+        return self._rng.uniform(longest / 2, longest)
+
+
+def _orders_call(*, completed: bool) -> Call:
+    return Call("GET", "/my_orders", query={"return_completed": str(completed).lower()})
+
+
+def _rows(answer: Read, read: Callable[[Mapping[str, Any]], T]) -> T:
+    if answer.body is None:
+        raise _NotYet(answer.reason)
+    try:
+        return read(answer.body)
+    except Malformed as error:
+        raise _NotYet(str(error)) from None
+
+
+def _server_time(raw: Raw | Unsent) -> float | None:
+    return raw.server_time if isinstance(raw, Raw) else None
+
+
+def _listing_failed(call: Call, reason: str) -> ListingFailed:
+    return ListingFailed(
+        f"{call.method} {call.path} failed: {reason}. What the account holds is unknown, so nothing "
+        "was decided, bought or cancelled; orders that run go on billing. Run the command again"
+    )
