@@ -12,6 +12,7 @@ import pytest
 from pulumi_policy import (
     EnforcementLevel,
     Policy,
+    PolicyCustomTimeouts,
     PolicyResourceOptions,
     ReportViolation,
     ResourceValidationArgs,
