@@ -9,7 +9,11 @@ import typer
 
 from clore_inference.cli import exit_code
 from clore_inference.cli.connect import connect
+from clore_inference.cli.doctor import doctor
+from clore_inference.cli.offers import offers
 from clore_inference.cli.output import note
+from clore_inference.cli.plan import plan
+from clore_inference.cli.recover import recover
 from clore_inference.cli.smoke import smoke
 from clore_inference.errors import CloreInferenceError
 
@@ -24,8 +28,8 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"max_content_width": 80, "help_option_names": ["-h", "--help"]},
 )
-app.command()(smoke)
-app.command()(connect)
+for command in (plan, offers, connect, smoke, recover, doctor):
+    app.command()(command)
 
 
 def main() -> None:
