@@ -17,7 +17,7 @@ LONGEST_ISSUE: Final = 2048
 LAST_PORT: Final = 65535
 
 
-class InvalidInput(Exception):  # noqa: N818 - the name of code 2
+class InvalidInput(Exception):
     """Code 2; the text is for the emulator's own log, Clore explains nothing."""
 
 

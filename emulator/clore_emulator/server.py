@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
-import importlib.util
 import json
 import os
 import signal
@@ -15,10 +13,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import uvicorn
-from starlette.applications import Starlette
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -28,6 +25,7 @@ from .clock import VirtualClock
 from .exchange import NO_LAGS, Lags
 from .faults import Profile
 from .hosts import Hosts as HostProcesses
+from .hub import create_app as create_hub
 from .ledger import Journal
 from .market import Liars, build_market, load_market
 from .seams import Hosts
@@ -94,20 +92,23 @@ class Listener(uvicorn.Server):
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; raises StateInUse, ValueError, OSError (port taken)."""
     journal = Journal(settings.state)
-    api, hub = _bind(settings.port), _bind(settings.hub_port)
-    clock = VirtualClock(
-        start=time.time() if journal.is_new else journal.ledger.latest, scale=settings.time_scale
-    )
-    hosts = _hosts(settings, clock, _url(hub)) if settings.hosts else None
-    world = _world(settings, journal, clock, hosts)
-    for rule in settings.faults:
-        world.board.arm(rule)
-    asyncio.run(_serve(world, settings, api, hub))
+    with (
+        contextlib.closing(journal),
+        _bind(settings.port) as api,
+        _bind(settings.hub_port) as hub,
+    ):
+        start = time.time() if journal.is_new else journal.ledger.latest
+        clock = VirtualClock(start=start, scale=settings.time_scale)
+        hosts = _hosts(settings, clock, _url(hub)) if settings.hosts else None
+        world = _world(settings, journal, clock, hosts)
+        for rule in settings.faults:
+            world.board.arm(rule)
+        asyncio.run(_serve(world, settings, api, hub))
 
 
 async def _serve(world: World, settings: Settings, api: socket.socket, hub: socket.socket) -> None:
     listeners = [
-        (Listener(hub_app(), H11Protocol), hub),
+        (Listener(create_hub(), H11Protocol), hub),
         (Listener(create_app(world), Connection), api),
     ]
     tasks = [asyncio.create_task(one.serve(sockets=[on])) for one, on in listeners]
@@ -139,14 +140,6 @@ def _hosts(settings: Settings, clock: VirtualClock, hub_url: str) -> Hosts:
         log=lambda text: print(text, file=sys.stderr, flush=True),
         sleep=clock.sleep,
     )
-
-
-def hub_app() -> ASGIApp:
-    """The model hub; an empty application as long as there is none."""
-    found = importlib.util.find_spec("clore_emulator.hub")
-    if found is None or found.origin is None:
-        return Starlette()
-    return cast(ASGIApp, importlib.import_module("clore_emulator.hub").create_app())
 
 
 def _world(settings: Settings, journal: Journal, clock: VirtualClock, hosts: Hosts | None) -> World:

@@ -6,7 +6,6 @@ ports (`"22:1972"`); there is no status word.
 
 from __future__ import annotations
 
-import copy
 from decimal import Decimal
 from typing import Any, Final, Literal
 
@@ -24,9 +23,7 @@ MonContainer = Literal[0, 1, 2]
 
 def server_row(market: Market, ledger: Ledger, server_id: int) -> dict[str, Any]:
     """A server as `GET /v1/marketplace` lists it."""
-    row = copy.deepcopy(market.rows[server_id])
-    row["rented"] = is_rented(market, ledger, server_id)
-    return row
+    return {**market.rows[server_id], "rented": is_rented(market, ledger, server_id)}
 
 
 def is_rented(market: Market, ledger: Ledger, server_id: int) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from starlette.testclient import TestClient
+
 from clore_emulator.api.app import create_app
 from clore_emulator.clock import VirtualClock
 from clore_emulator.exchange import NO_LAGS, Lags
@@ -16,7 +18,6 @@ from clore_emulator.ledger import Journal
 from clore_emulator.market import Market, build_market
 from clore_emulator.seams import Hosts
 from clore_emulator.world import RENTER, STRANGER, World, open_world
-from starlette.testclient import TestClient
 
 OPENED_AT: Final = 1_790_000_000.0
 """A whole second in 2026, so that billed seconds are easy to read."""

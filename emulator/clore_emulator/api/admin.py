@@ -27,7 +27,7 @@ from .known import fault_row
 Json = dict[str, Any] | list[Any]
 
 
-class Wrong(Exception):  # noqa: N818 - what the admin asked was
+class Wrong(Exception):
     """The admin asked for something that cannot be done; HTTP 400 with the text."""
 
 

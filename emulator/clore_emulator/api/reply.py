@@ -16,7 +16,7 @@ CONNECTION: Final = "connection"
 """Key of the transport in the ASGI state; the server puts it there, a test client does not."""
 
 
-class ConnectionDropped(Exception):  # noqa: N818 - what happened
+class ConnectionDropped(Exception):
     """The stand-in for a lost connection where there is no real one, in tests without sockets."""
 
 

@@ -24,7 +24,7 @@ _WORDS: Final = frozenset(
 _SHORT_FORM: Final = re.compile(r"(?P<name>\w+)(?:\((?P<value>[^)]*)\))?")
 
 
-class BadRule(ValueError):  # noqa: N818 - what the rule is
+class BadRule(ValueError):
     """A fault rule that cannot be armed; the text says why."""
 
 

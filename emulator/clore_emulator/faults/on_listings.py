@@ -96,6 +96,7 @@ async def _ports_lag_by(call: Call, firing: Firing) -> Answer | None:
     "list_is_empty_after_error",
     "Listing fails once with code 1, and the next listing is empty although orders run.",
     on=("my_orders",),
+    phase="after_commit",
 )
 async def _list_is_empty_after_error(call: Call, _firing: Firing) -> Answer | None:
     call.follow_ups.append({"do": "list_is_empty", "on": "my_orders", "account": call.account_name})

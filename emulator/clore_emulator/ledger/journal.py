@@ -17,7 +17,7 @@ from .book import Ledger
 FILE_NAME: Final = "ledger.jsonl"
 
 
-class StateInUse(Exception):  # noqa: N818 - a state
+class StateInUse(Exception):
     """Another emulator holds the state directory."""
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from clore_emulator.exchange import Lags
 
+from clore_emulator.exchange import Lags
 from support.emulated import FINE_SERVER, KEYS, OPENED_AT, Emulated, emulated
 
 
