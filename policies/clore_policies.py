@@ -49,7 +49,7 @@ def _policy(rule: Rule) -> Policy:
 
     return ResourceValidationPolicy(
         name=rule.id,
-        description=f"{rule.title}. {rule.fix}",
+        description=f"{rule.title[0].upper()}{rule.title[1:]}.",
         validate=validate,
         enforcement_level=LEVELS[rule.severity],
         url=rule.why,

@@ -65,6 +65,7 @@ class Catalog(BaseModel):
             for row in self.checkpoint
             if row.model not in models or not set(row.layouts) <= layouts
         ]
+        broken += [f"engine {row.id}" for row in self.engine if row.layout not in layouts]
         broken += [f"version {row.id}" for row in self.version if row.engine not in engines]
         if broken:
             message = f"these rows name rows that do not exist: {', '.join(broken)}"

@@ -104,7 +104,7 @@ class Checkpoint(Row):
     repository: str
     weights_bytes: int
     note: str = ""
-    layouts: tuple[str, ...] = ()
+    layouts: tuple[str, ...]
     files: tuple[str, ...] = ()
     """Patterns of its files, for repositories that hold many checkpoints."""
     gated: bool

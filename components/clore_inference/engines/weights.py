@@ -27,21 +27,23 @@ class WeightsFiles(BaseModel):
 
 
 def weights(spec: DeploymentSpec) -> WeightsFiles:
-    """Return the files that `spec` needs; raises ConfigError if its release has no such precision."""
+    """Return the files that `spec` needs; raises ConfigError if there are none for its engine."""
     checkpoint = spec.checkpoint
     if checkpoint is None:
         message = f"Release {spec.release} has no checkpoint in {spec.precision}."
         raise ConfigError([f"{message} Set `precision: fp8`, or the other release."])
-    allow: tuple[str, ...] = checkpoint.files
-    ignore: tuple[str, ...] = ()
-    if checkpoint.layouts:
-        files = catalog.layout(spec.engine_row.layout)
-        allow, ignore = files.allow, files.ignore
+    layout = spec.engine_row.layout
+    if layout not in checkpoint.layouts:
+        message = f"{checkpoint.repository} has no files in the {layout} layout of {spec.engine}."
+        raise ConfigError(
+            [f"{message} Use vllm or sglang for fp8 and bf16, llamacpp for the rest."]
+        )
+    files = catalog.layout(layout)
     return WeightsFiles(
         repository=spec.repository_name,
         revision=spec.revision or BRANCH,
-        allow_patterns=allow,
-        ignore_patterns=ignore,
+        allow_patterns=checkpoint.files or files.allow,
+        ignore_patterns=files.ignore,
         total_bytes=checkpoint.weights_bytes,
         gated=checkpoint.gated,
     )

@@ -97,7 +97,7 @@ def plan(spec: DeploymentSpec, findings: tuple[Finding, ...] | None = None) -> P
         spec=spec,
         line=line,
         not_built=not_built,
-        weights=engines.weights(spec) if spec.checkpoint else None,
+        weights=_weights(spec),
         fit=fit(spec),
         price=price(spec),
         startup=startup(spec),
@@ -113,3 +113,10 @@ def _line(spec: DeploymentSpec) -> tuple[EngineCommand | None, str]:
         return None, str(error)
     except ConfigError:
         return None, ""  # a rule says it, in the findings
+
+
+def _weights(spec: DeploymentSpec) -> WeightsFiles | None:
+    try:
+        return engines.weights(spec)
+    except ConfigError:
+        return None  # likewise

@@ -28,6 +28,10 @@ class Key:
     secret: bool = False
     """Never part of a spec; comes from the environment or an encrypted value."""
     choices: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
+    """Choices that exist only to be refused with a reason."""
+    example: str = ""
+    """How to set it, where neither a choice nor the default shows it."""
     least: float | None = None
     most: float | None = None
 
@@ -35,6 +39,11 @@ class Key:
     def field(self) -> str:
         """The name in Python."""
         return snake(self.name)
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The choices that are offered to people."""
+        return tuple(one for one in self.choices if one not in self.unlisted)
 
 
 def snake(name: str) -> str:
@@ -108,6 +117,7 @@ def _what() -> tuple[Key, ...]:
             "GPU count and kind.",
             "4xH100",
             choices=tuple(row.id for row in facts.topology),
+            unlisted=tuple(row.id for row in facts.topology if row.refused),
         ),
         Key(
             "engine",
@@ -144,6 +154,7 @@ def _what() -> tuple[Key, ...]:
             "gpuMemoryUtilization",
             "number",
             "Share of GPU memory for the engine. Not set: the guide's value for engine and topology.",
+            example="gpuMemoryUtilization 0.90",
             least=0.05,
             most=1,
         ),
@@ -158,6 +169,7 @@ def _what() -> tuple[Key, ...]:
             "maxNumSeqs",
             "integer",
             "Most requests served at the same time. Not set: the engine's own default.",
+            example="maxNumSeqs 8",
             least=1,
             most=4096,
         ),
@@ -190,6 +202,7 @@ TERMS: Final = (
         "money",
         "Most that the order may cost, USD per day for the whole server, renter fee included; there is no default.",
         required=True,
+        example="maxUsdPerDay 50",
         least=0.01,
         most=100_000,
     ),
@@ -220,8 +233,20 @@ OFFERS: Final = (
         least=1,
         most=3000,
     ),
-    Key("countries", "strings", "Two-letter codes of accepted countries; empty: all.", ()),
-    Key("excludedCountries", "strings", "Two-letter codes of countries to avoid.", ()),
+    Key(
+        "countries",
+        "strings",
+        "Two-letter codes of accepted countries; empty: all.",
+        (),
+        example="--path 'countries[0]' DE",
+    ),
+    Key(
+        "excludedCountries",
+        "strings",
+        "Two-letter codes of countries to avoid.",
+        (),
+        example="--path 'excludedCountries[0]' RU",
+    ),
     Key(
         "maxReplacements",
         "integer",

@@ -99,25 +99,21 @@ def _read(key: Key, raw: object) -> tuple[object, Finding | None]:
 
 
 def _set(key: Key) -> str:
-    if key.choices:
-        example = key.choices[0]
-    elif key.default not in (None, ()):
-        example = str(key.default)
-    else:
-        example = {"maxUsdPerDay": "50"}.get(key.name, "VALUE")
-    return f"Run `pulumi config set {key.name} {example}`" + (
-        f" with one of: {', '.join(key.choices)}." if key.choices else "."
-    )
+    default = "" if key.default in (None, ()) else str(key.default)
+    value = next(iter(key.listed), "") or default
+    command = key.example or f"{key.name} {value or 'VALUE'}"
+    choices = f" with one of: {', '.join(key.listed)}" if key.choices else ""
+    return f"Run `pulumi config set {command}`{choices}."
 
 
 def _choice(key: Key, value: Value) -> Finding | None:
     if not key.choices or value in key.choices:
         return None
-    by_lower = {choice.lower(): choice for choice in key.choices}
+    by_lower = {choice.lower(): choice for choice in key.listed}
     near = get_close_matches(str(value).lower(), by_lower, n=1, cutoff=0.4)
     hint = f"Did you mean {by_lower[near[0]]}? " if near else ""
     message = f"{key.name} is {str(value)[:60]!r}, which does not exist."
-    fix = f"{hint}Choose one of: {', '.join(key.choices)}."
+    fix = f"{hint}Choose one of: {', '.join(key.listed)}."
     return _finding(NO_SUCH_CHOICE, key.name, message, fix)
 
 
@@ -125,7 +121,9 @@ def _range(key: Key, value: Value) -> Finding | None:
     if isinstance(value, str | tuple):
         return None
     least, most = key.least, key.most
-    if (least is None or value >= least) and (most is None or value <= most):
+    exact = Decimal(str(value))  # 0.01 as a float is above 0.01 as an amount
+    above = least is None or exact >= Decimal(str(least))
+    if above and (most is None or exact <= Decimal(str(most))):
         return None
     message = f"{key.name} is {value}, outside {least:g} to {most:g}: {key.doc}"
     return _finding(OUT_OF_RANGE, key.name, message, _set(key))

@@ -82,3 +82,9 @@ def test_a_foreign_version_is_read_from_its_tag(image: str, version: str) -> Non
     found = engines.recognise(["vllm", "serve"], image=image)
     assert found
     assert found.version == version
+
+
+@pytest.mark.parametrize(("engine", "precision"), [("llamacpp", "fp8"), ("vllm", "q4_k_m")])
+def test_an_engine_without_files_it_can_load_is_refused(engine: str, precision: str) -> None:
+    with pytest.raises(ConfigError, match="layout"):
+        engines.weights(a_spec(engine=engine, precision=precision))

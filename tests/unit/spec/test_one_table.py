@@ -36,7 +36,7 @@ def test_pulumi_yaml_documents_a_key_as_the_table_does(one: Key) -> None:
         "the first word of a description is its type"
     )
     assert one.doc in description
-    assert all(choice in description for choice in one.choices)
+    assert all(choice in description for choice in one.listed)
     assert entry.get("secret", False) == one.secret
     default = list(one.default) if isinstance(one.default, tuple) else one.default
     assert entry["default"] == ("" if default is None else default)
