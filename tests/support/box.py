@@ -83,7 +83,7 @@ class Box:
         path.chmod(0o755)
 
     def sh(
-        self, text: str, stdin: str = "", *, shell: str = "sh"
+        self, text: str, stdin: str = "", *, shell: str = "/bin/sh"
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [shell, "-c", text],
