@@ -99,6 +99,9 @@ def add_flags(parser: argparse.ArgumentParser, release: Release) -> None:
     """Register every flag of a release; the built-in `-h` stays."""
     for flag in release.flags:
         keywords: dict[str, Any] = {"dest": flag.key, "default": flag.default}
+        if flag.default == argparse.SUPPRESS:
+            # argparse compares by identity.
+            keywords["default"] = argparse.SUPPRESS
         if flag.required:
             keywords["required"] = True
         keywords |= _shape(flag)

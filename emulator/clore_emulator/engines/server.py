@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 
@@ -18,6 +18,8 @@ from clore_emulator.engines.surroundings import Surroundings
 
 POLL_S: Final = 0.1
 """Real seconds between looks at the `dies_after` fault."""
+LEAST_DRAIN_S: Final = 0.2
+"""Real seconds: answers that are finished still leave."""
 
 
 def bind(around: Surroundings, host: str | None, port: int) -> socket.socket:
@@ -69,20 +71,25 @@ async def _serve(
     ending: Ending,
     beside: Callable[[], AsyncIterator[None]] | None,
 ) -> int:
-    config = uvicorn.Config(app, lifespan="on", timeout_graceful_shutdown=None)
+    config = uvicorn.Config(app, lifespan="on")
     server = _Server(config)
     failed: list[str] = []
+
+    def stop(drain_s: float) -> None:
+        # uvicorn hands the number to asyncio.wait_for, which takes fractions as well.
+        allowed = max(LEAST_DRAIN_S, engine.around.real(drain_s))
+        config.timeout_graceful_shutdown = cast("int", allowed)
+        server.should_exit = True
 
     def end(reason: str) -> None:
         failed.append(reason)
         ending.say(reason)
-        asyncio.get_running_loop().call_later(POLL_S, _stop, server)
+        # The answer that tells of the end still goes out.
+        asyncio.get_running_loop().call_later(POLL_S, stop, 0)
 
     def terminate() -> None:
         ending.say(ending.announced)
-        server.should_exit = True
-        drain = engine.around.real(ending.drain_s)
-        asyncio.get_running_loop().call_later(drain, setattr, server, "force_exit", True)
+        stop(ending.drain_s)
 
     engine.end = end
     loop = asyncio.get_running_loop()
@@ -95,11 +102,6 @@ async def _serve(
     for task in tasks:
         task.cancel()
     return 1 if failed else 0
-
-
-def _stop(server: uvicorn.Server) -> None:
-    server.should_exit = True
-    server.force_exit = True
 
 
 async def _drain(steps: AsyncIterator[None]) -> None:
