@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, ParamSpec
 
 import asyncssh
+
 from clore_emulator.hosts import Hosts
 
 KEY: Final = asyncssh.generate_private_key("ssh-ed25519")
 STRANGERS_KEY: Final = asyncssh.generate_private_key("ssh-ed25519")
+P = ParamSpec("P")
 _order_ids: Final = itertools.count(1)
 
 
@@ -84,3 +88,47 @@ async def login(
         },
     ) as connection:
         yield connection
+
+
+def in_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Run a coroutine as a test, in a loop of its own, for at most half a minute."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        async def bounded() -> None:
+            async with asyncio.timeout(30):
+                await test(*args, **kwargs)
+
+        asyncio.run(bounded())
+
+    return run
+
+
+async def answer_of(url_port: int | None, path: str = "/") -> tuple[int, bytes]:
+    """Status and body of a GET on a public name."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", url_port or 0)
+    writer.write(f"GET {path} HTTP/1.0\r\nhost: x\r\n\r\n".encode())
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    await writer.wait_closed()
+    return int(head.split()[1]), body
+
+
+async def until(claim: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until a claim about a host holds; the test's own deadline bounds it."""
+    while not await claim():
+        await asyncio.sleep(0.02)
+
+
+SERVE_HERE: Final = """
+import http.server, sys
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(sys.argv[1].encode())
+    def log_message(self, *args):
+        pass
+http.server.HTTPServer(("127.0.0.1", 8000), Page).serve_forever()
+"""
+"""A program for a host: a web server on its port 8000 that says its one argument."""

@@ -16,13 +16,14 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from clore_emulator.hosts import namespaces
 from clore_emulator.hosts.descendants import signal_descendants
 
-_TOLD_TO_END = {signal.SIGTERM}
-_LAST_ROUND_S = 5.0
-_ROUND_PAUSE_S = 0.005
+_AWAITED: Final = {signal.SIGTERM, signal.SIGCHLD}
+_LAST_ROUND_S: Final = 5.0
+_ROUND_PAUSE_S: Final = 0.005
 
 
 def keep(
@@ -42,82 +43,107 @@ def keep(
         return _keep_by_walking(serve, parent_pid, close)
     namespaces.die_with_parent(parent_pid, signal.SIGKILL)
     namespaces.leave_outside()
-    outer = os.getpid()
-    signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD_TO_END)
-    init = os.fork()
-    if init == 0:
-        namespaces.die_with_parent(outer, signal.SIGKILL)
+    keeper = os.getpid()
+
+    def begin() -> int:
+        namespaces.die_with_parent(keeper, signal.SIGKILL)
         namespaces.furnish(shm_bytes=shm_bytes, meminfo=meminfo)
-        os._exit(_be_init(serve, close))
+        return _be_init(serve, close)
+
+    init = _fork(begin)
     close()
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(init, signal.SIGKILL))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _TOLD_TO_END)
-    return os.waitstatus_to_exitcode(os.waitpid(init, 0)[1])
+    status = _until_ended_or_told(init)
+    if status is None:
+        os.kill(init, signal.SIGKILL)
+        os.waitpid(init, 0)
+    return status or 0
 
 
 def _be_init(serve: Callable[[], int], close: Callable[[], None]) -> int:
     """Reap orphans until the server ends; the kernel then ends everything else inside."""
     server = _fork_server(serve, signal.SIGKILL)
     close()
-    while True:
-        pid, status = os.wait()
-        if pid == server:
-            return os.waitstatus_to_exitcode(status) & 0xFF
+    return _until_ended_or_told(server) or 0
 
 
 def _keep_by_walking(serve: Callable[[], int], parent_pid: int, close: Callable[[], None]) -> int:
     namespaces.adopt_orphans()
-    told_to_end = False
-
-    def end(*_: object) -> None:
-        nonlocal told_to_end
-        told_to_end = True
-        os.kill(server, signal.SIGKILL)
-
-    signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD_TO_END)
     server = _fork_server(serve, signal.SIGTERM)
-    signal.signal(signal.SIGTERM, end)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _TOLD_TO_END)
     namespaces.die_with_parent(parent_pid, signal.SIGTERM)
     close()
-    exit_status = 0
-    while True:
-        pid, status = os.wait()
-        if pid == server:
-            exit_status = os.waitstatus_to_exitcode(status) & 0xFF
-            break
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    status = _until_ended_or_told(server)
     _end_descendants()
-    return 0 if told_to_end else exit_status
+    return status or 0
+
+
+def _until_ended_or_told(child: int) -> int | None:
+    """Reap until `child` ends (its exit status) or SIGTERM comes (None).
+
+    The signals stay blocked for good and are taken one by one: a handler could run between the
+    end of the child and our noticing it.
+    """
+    while signal.sigwait(_AWAITED) == signal.SIGCHLD:
+        while reaped := _reap():
+            if reaped[0] == child:
+                return os.waitstatus_to_exitcode(reaped[1]) & 0xFF
+    return None
+
+
+def _reap() -> tuple[int, int] | None:
+    """Reap one ended child, if there is one."""
+    try:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return (pid, status) if pid else None
 
 
 def _fork_server(serve: Callable[[], int], on_keepers_death: signal.Signals) -> int:
     keeper = os.getpid()
-    server = os.fork()
-    if server == 0:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _TOLD_TO_END)
+
+    def begin() -> int:
         namespaces.die_with_parent(keeper, on_keepers_death)
+        return serve()
+
+    return _fork(begin)
+
+
+def _fork(work: Callable[[], int]) -> int:
+    """Do `work` in a child, which exits with its result; the caller's signals stay blocked."""
+    # Without a handler some systems drop a blocked SIGCHLD, which by default is ignored.
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _AWAITED)
+    child = os.fork()
+    if child == 0:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _AWAITED)
         status = 1
         try:
-            status = serve()
+            status = work()
         except BaseException:
-            # Said here, since a forked child must not unwind into the keeper's own frames.
+            # Said here, since a forked child must not unwind into its parent's own frames.
             traceback.print_exc()
             raise
         finally:
             sys.stderr.flush()
             os._exit(status)
-    return server
+    return child
 
 
 def _end_descendants() -> None:
-    """Kill and reap until no child is left: whatever forks meanwhile is met in the next round."""
+    """Kill and reap until no child is left: whatever forks meanwhile is met in the next round,
+    and every orphan becomes a child of ours.
+    """
     give_up_at = time.monotonic() + _LAST_ROUND_S
-    while time.monotonic() < give_up_at:
+    while _has_children() and time.monotonic() < give_up_at:
         signal_descendants(os.getpid(), signal.SIGKILL)
-        try:
-            while os.waitpid(-1, os.WNOHANG) != (0, 0):
-                pass
-        except ChildProcessError:
-            return
+        while _reap():
+            pass
         time.sleep(_ROUND_PAUSE_S)
+
+
+def _has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True

@@ -58,7 +58,7 @@ class _Request:
     paths: tuple[str, ...] = ()
 
 
-class Usage(Exception):  # noqa: N818 - what the tool says, not a fault of ours
+class Usage(Exception):
     """A command line the tool refuses."""
 
 

@@ -81,7 +81,7 @@ _APP_FIELDS: Final = (
 )
 
 
-class Complaint(Exception):  # noqa: N818 - what nvidia-smi says, not a fault of ours
+class Complaint(Exception):
     """What is said in place of an answer, and the exit status."""
 
     def __init__(self, text: str, status: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from clore_emulator.hosts.address import Doors, open_doors, recall, remember
 
 PORTS = {"22": "tcp", "8000": "http", "31234": "tcp"}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from clore_emulator.hosts.machine import Machine, hardware, meminfo
 from support.rented import a_server
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+
 from clore_emulator.hosts.machine import Machine, hardware
 from clore_emulator.hosts.machine_tools import Filesystem, Usage, df, filesystems, free, nproc
 from support.rented import a_server

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from clore_emulator.hosts.machine import Machine, hardware
 from clore_emulator.hosts.nvidia_smi import Complaint, answer
 from support.rented import a_server

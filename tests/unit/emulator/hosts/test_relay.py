@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
+
 from clore_emulator.hosts import relay
 
 Client = Callable[[int], Coroutine[Any, Any, bytes]]
