@@ -22,20 +22,27 @@ def check(spec: DeploymentSpec) -> tuple[Finding, ...]:
 
 
 def check_values(
-    values: Mapping[str, object], *, plain_secrets: Sequence[str] = ()
+    values: Mapping[str, object],
+    *,
+    plain_secrets: Sequence[str] = (),
+    has_token: bool | None = None,
 ) -> tuple[Finding, ...]:
     """Return the findings of flat camelCase values, those of their reading included."""
-    return judge(Facts.of_values(values, plain_secrets=plain_secrets))
+    return judge(Facts.of_values(values, plain_secrets=plain_secrets, has_token=has_token))
 
 
 def construct(
-    values: Mapping[str, object], *, plain_secrets: Sequence[str] = ()
+    values: Mapping[str, object],
+    *,
+    plain_secrets: Sequence[str] = (),
+    has_token: bool | None = None,
 ) -> tuple[DeploymentSpec, tuple[Finding, ...]]:
     """Return a spec that breaks no mandatory rule, and its warnings.
 
     Raises ConfigError with the text of every mandatory finding, of reading and of rules together.
+    `has_token` says whether a Hugging Face token is at hand; None if nobody looked.
     """
-    facts = Facts.of_values(values, plain_secrets=plain_secrets)
+    facts = Facts.of_values(values, plain_secrets=plain_secrets, has_token=has_token)
     findings = judge(facts)
     refused = [finding.text for finding in findings if finding.severity == "mandatory"]
     if refused or facts.spec is None:

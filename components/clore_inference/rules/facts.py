@@ -48,7 +48,13 @@ class Facts:
         return cls(spec=spec, line=_line(spec))
 
     @classmethod
-    def of_values(cls, values: Mapping[str, object], *, plain_secrets: Sequence[str] = ()) -> Facts:
+    def of_values(
+        cls,
+        values: Mapping[str, object],
+        *,
+        plain_secrets: Sequence[str] = (),
+        has_token: bool | None = None,
+    ) -> Facts:
         """Return the facts of flat camelCase values, read as far as they can be."""
         reading = read_values(values)
         return replace(
@@ -56,6 +62,7 @@ class Facts:
             reading=reading.findings,
             unreadable=reading.unreadable,
             plain_secrets=tuple(plain_secrets),
+            has_token=has_token,
         )
 
     @classmethod

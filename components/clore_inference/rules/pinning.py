@@ -118,7 +118,7 @@ RULES: Final = (
         "Write all 40 hex digits, or leave it out.", _commit, ("revision",),
     ),
     Rule(
-        "clore-model-require-token", "mandatory", "a gated repository has a token", GUIDE,
+        "clore-model-require-token", "warning", "a gated repository has a token", GUIDE,
         "Accept the terms on the model's page, then set HF_TOKEN or `pulumi config set --secret "
         "hfToken`.",
         _gated, ("release", "precision"),

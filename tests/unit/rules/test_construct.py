@@ -67,3 +67,17 @@ def test_the_same_values_give_the_same_findings_by_every_door() -> None:
     assert refused.value.findings == tuple(
         one.text for one in check_values(broken) if one.severity == "mandatory"
     )
+
+
+def test_a_missing_token_is_told_and_does_not_stop_a_keyless_preview() -> None:
+    told = {
+        has: {one.rule for one in construct(values(), has_token=has)[1]}
+        for has in (None, True, False)
+    }
+    assert "clore-model-require-token" in told[False]
+    assert "clore-model-require-token" not in told[True] | told[None]
+
+
+def test_an_open_repository_needs_no_token() -> None:
+    _, warnings = construct(values(release="upstream"), has_token=False)
+    assert "clore-model-require-token" not in {one.rule for one in warnings}
