@@ -90,7 +90,7 @@ class _Acquisition:
             if sighting.clean and sighting.at >= quiet_until:
                 self.lease.memory(self.market).settled()
                 return None
-            if sighting.at - max(begun, quiet_until) > POSSIBLE_BOUND_S:
+            if sighting.at - max(begun, quiet_until) > self._patience_s(sighting):
                 raise self._doubtful(sighting)
             if rounds == 0:
                 self.market.say(
@@ -126,6 +126,14 @@ class _Acquisition:
         if why is None and closed_row(self.market, order.id) is not None:
             return "it has ended"
         return why
+
+    def _patience_s(self, sighting: Sighting) -> float:
+        """An order on the server that this lease posted to last gets as long as a bought one."""
+        post = self.lease.memory(self.market).last_post()
+        servers = {one.server_id for one in sighting.possible}
+        if post is not None and post.server_id in servers:
+            return self.request.deadline_s
+        return POSSIBLE_BOUND_S
 
     def _doubtful(self, sighting: Sighting) -> Ambiguous:
         first = sighting.possible[0].server_id if sighting.possible else None

@@ -78,6 +78,9 @@ def _is_account(market: Marketplace, account: Sequence[str], deadline: float) ->
 def _observe(
     market: Marketplace, lease: Lease, held: HeldOrder, deadline: float
 ) -> Alive | Lost | Unknown:
+    if held.order_id in lease.memory(market).released():
+        # The listing may lag: what was on its way out is never taken for a host that serves.
+        return Lost(f"the release of order {held.order_id} had begun")
     listing = market.client.orders_soon(deadline)
     row = next((one for one in listing.rows if one.id == held.order_id), None)
     if row is not None and is_active(row, listing.server_time):

@@ -12,7 +12,6 @@ from clore_inference.errors import Abandoned, CloreInferenceError, HostRejected
 from clore_inference.market.gpu_name import counted, squashed
 from clore_inference.market.lease import Lease, closed_row, poll_s
 from clore_inference.market.marketplace import Marketplace
-from clore_inference.market.offers import disk_gb
 from clore_inference.market.order import (
     ActiveOrder,
     HeldOrder,
@@ -64,8 +63,6 @@ def _hardware_misfits(order: Order, request: OrderRequest) -> Iterator[str]:
         yield f"it has {specs.gpu}, wanted {request.gpu_count}x {request.gpu}"
     if specs.gpuram < request.min_gpu_memory_gb:
         yield f"its GPUs have {specs.gpuram:g} GB, wanted {request.min_gpu_memory_gb:g} GB"
-    if disk_gb(specs.disk) < request.min_disk_gb:
-        yield f"it has {disk_gb(specs.disk):g} GB of disk, wanted {request.min_disk_gb:g} GB"
 
 
 def _shape_misfits(order: Order, request: OrderRequest) -> Iterator[str]:

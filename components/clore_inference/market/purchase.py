@@ -21,6 +21,8 @@ from clore_inference.market.wire import Order, ServerList, Wallet
 LEAST_HOURS: Final = 1
 """A wallet that cannot pay for this long is not worth the creation fee."""
 
+SAY_EVERY_S: Final = 30.0
+
 
 @dataclass(frozen=True)
 class Purchase:
@@ -135,6 +137,8 @@ class Purchase:
         Raises Ambiguous when the settle window passes without an answer: nothing else is bought.
         """
         memory = self.lease.memory(self.market)
+        begun = self.market.clock.now()
+        said_at = begun
         rounds = 0
         while True:
             sighting = look(self.market, self.lease)
@@ -144,10 +148,16 @@ class Purchase:
                 memory.answered("refused")
                 self.market.claims.note(offer.server.id, None)
                 return None
-            left = memory.quiet_until() - sighting.at
-            if left <= 0:
+            until = memory.quiet_until()
+            if any(one.server_id == offer.server.id for one in sighting.possible):
+                until = max(until, begun + self.request.deadline_s)
+            if sighting.at >= until:
                 raise self._ambiguous(offer, answer, sighting)
-            self.market.clock.sleep(poll_s(rounds, left))
+            if sighting.at - said_at >= SAY_EVERY_S:
+                said_at = sighting.at
+                waited = units.duration(sighting.at - begun)
+                self.market.say(f"order on server {offer.server.id}: not recognised yet ({waited})")
+            self.market.clock.sleep(poll_s(rounds, until - sighting.at))
             rounds += 1
 
     def _is_others(self, offer: Offer, sighting: Sighting) -> bool:

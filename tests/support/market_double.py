@@ -1,0 +1,334 @@
+"""A marketplace in memory with a ledger that is the judge; knows nothing of the protocol.
+
+It stands where the HTTP transport stands, answers in the recorded shapes, and can misbehave: a
+queue of faults per endpoint, listing lags, strangers, and prices that move.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from clore_inference.market.transport import Call, Raw, Unsent
+
+EPOCH = 1_790_000_000.0
+OPERATOR = "operator"
+STRANGER = "stranger"
+
+
+class FakeClock:
+    """Time that passes only in sleeps."""
+
+    def __init__(self, now: float = EPOCH) -> None:
+        self.time = now
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            self.time += seconds
+            self.slept.append(seconds)
+
+    def real(self, seconds: float) -> float:
+        return seconds
+
+
+@dataclass
+class LedgerOrder:
+    """One order as it really is."""
+
+    id: int
+    server_id: int
+    owner: str
+    image: str
+    ports: dict[str, str]
+    price: float
+    created: float
+    visible: float
+    ports_at: float
+    mrl_s: float
+    made_by: str = "api"
+    ended: float | None = None
+    end_visible: float = 0.0
+    ended_by: str = ""
+
+    def active(self, now: float) -> bool:
+        return self.ended is None and now < self.created + self.mrl_s
+
+
+def server_row(server_id: int, price: float, **other: Any) -> dict[str, Any]:
+    """An offer in the shape of 2026."""
+    row: dict[str, Any] = {
+        "id": server_id,
+        "owner": 7,
+        "mrl": 720,
+        "price": {
+            "on_demand": {"bitcoin": 0.0004, "USD-Blockchain": price},
+            "spot": {"USD-Blockchain": price},
+            "usd": {"on_demand_btc": 27.0, "on_demand_usd": price, "spot": 0},
+        },
+        "rented": False,
+        "specs": {
+            "mb": "H13DSG",
+            "cpu": "AMD EPYC 9654",
+            "cpus": "192/384",
+            "ram": 1510.2,
+            "disk": "SAMSUNG MZQL27T6 3500.5GB",
+            "disk_speed": 5200.5,
+            "gpu": "4x NVIDIA H100 80GB HBM3",
+            "gpuram": 79,
+            "net": {"up": 5000, "down": 5000, "cc": "US"},
+            "pcie_rev": 5,
+            "pcie_width": 16,
+            "pl": [700] * 4,
+        },
+        "reliability": 0.99,
+        "allowed_coins": ["bitcoin", "CLORE-Blockchain", "USD-Blockchain"],
+        "rating": {"avg": 4.5, "cnt": 9},
+        "gpu_array": [" H100 80GB HBM3"] * 4,
+        "cuda_version": "12.8",
+    }
+    specs = other.pop("specs", {})
+    row["specs"] = {**row["specs"], **specs}
+    return {**row, **other}
+
+
+@dataclass
+class MarketDouble:
+    """The marketplace; plugs in where the transport goes."""
+
+    clock: FakeClock
+    servers: dict[int, dict[str, Any]] = field(default_factory=dict)
+    orders: list[LedgerOrder] = field(default_factory=list)
+    balance: float = 500.0
+    deposit: str = "usd1operator"
+    list_lag_s: float = 1.0
+    ports_lag_s: float = 3.0
+    end_lag_s: float = 0.0
+    server_clock_skew_s: float = 7.0
+    faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    calls: list[tuple[float, str]] = field(default_factory=list)
+    creates: list[dict[str, Any]] = field(default_factory=list)
+    create_outcomes: list[tuple[float, frozenset[str], bool]] = field(default_factory=list)
+    step: Callable[[str], None] = lambda _: None
+    before_create: Callable[[], None] | None = None
+    echo_ports: bool = True
+    violations: int = 0
+    next_id: int = 1_900_001
+
+    def __post_init__(self) -> None:
+        if not self.servers:
+            self.servers = {one["id"]: one for one in (server_row(101, 40), server_row(102, 42.5))}
+            self.servers |= {one["id"]: one for one in (server_row(103, 44), server_row(104, 45))}
+
+    @property
+    def now(self) -> float:
+        """The marketplace's clock, which is not ours."""
+        return self.clock.now() + self.server_clock_skew_s
+
+    def send(self, call: Call, *, timeout_s: float | None = None) -> Raw | Unsent:
+        name = self._name(call)
+        posts = call.method == "POST"
+        self.step(f"{'post' if posts else 'get'} {name}")
+        self._judge_pace(name)
+        fault = self.faults[name].pop(0) if self.faults[name] else ""
+        answer = getattr(self, f"_{call.path.strip('/')}")(call, fault)
+        if posts:
+            self.step(f"posted {name}")
+        return answer if isinstance(answer, Unsent) else self._raw(*answer)
+
+    def _name(self, call: Call) -> str:
+        if call.query and call.query.get("return_completed") == "true":
+            return "completed"
+        return call.path.strip("/")
+
+    def _judge_pace(self, name: str) -> None:
+        now = self.clock.now()
+        if self.calls and now - self.calls[-1][0] < 1:
+            self.violations += 1
+        creates = [at for at, what in self.calls if what == "create_order"]
+        if name == "create_order" and creates and now - creates[-1] < 5:
+            self.violations += 1
+        self.calls.append((now, name))
+
+    def _raw(self, status: int, body: Any) -> Raw:
+        text = body if isinstance(body, str) else json.dumps(body)
+        return Raw(status, text, float(int(self.now)))
+
+    def _listing_fault(self, fault: str, name: str) -> tuple[int, Any] | Unsent | None:
+        if fault == "fails":
+            return 500, {"code": 1}
+        if fault == "drop":
+            return Unsent("no answer (ConnectionError)")
+        if fault == "garbage":
+            return 200, '{"orders": [{"id": 1'
+        if fault == "limited":
+            return 429, {"code": 5}
+        if fault == "revoked":
+            return 200, {"code": 3}
+        if fault == "empty_after_error":
+            self.faults[name].insert(0, "empty")
+            return 500, {"code": 1}
+        return None
+
+    def _wallets(self, call: Call, fault: str) -> tuple[int, Any] | Unsent:
+        rows = [
+            {"name": "bitcoin", "deposit": f"bc1{self.deposit}", "balance": 0.0},
+            {"name": "USD-Blockchain", "deposit": self.deposit, "balance": self.balance},
+        ]
+        return self._listing_fault(fault, "wallets") or (200, {"wallets": rows, "code": 0})
+
+    def _marketplace(self, call: Call, fault: str) -> tuple[int, Any] | Unsent:
+        rows = [
+            {**row, "rented": row["rented"] or self.order_on(server_id) is not None}
+            for server_id, row in self.servers.items()
+        ]
+        return self._listing_fault(fault, "marketplace") or (200, {"servers": rows, "code": 0})
+
+    def order_on(self, server_id: int) -> LedgerOrder | None:
+        now = self.now
+        held = (one for one in self.orders if one.server_id == server_id and one.active(now))
+        return next(held, None)
+
+    def _my_orders(self, call: Call, fault: str) -> tuple[int, Any] | Unsent:
+        completed = self._name(call) == "completed"
+        failed = self._listing_fault(fault, self._name(call))
+        if failed is not None:
+            return failed
+        rows = [self._row(one) for one in self.orders if self._is_listed(one, completed=completed)]
+        if fault == "empty":
+            rows = []
+        return 200, {"orders": rows, "limit": 999999, "code": 0}
+
+    def _is_listed(self, order: LedgerOrder, *, completed: bool) -> bool:
+        if order.owner != OPERATOR or self.now < order.visible:
+            return False
+        return completed or not self._shows_end(order)
+
+    def _shows_end(self, order: LedgerOrder) -> bool:
+        if order.ended is None:
+            return self.now >= order.created + order.mrl_s
+        return self.now >= order.end_visible
+
+    def _row(self, order: LedgerOrder) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "id": order.id,
+            "creation_fee": 0.1,
+            "price": order.price,
+            "mrl": order.mrl_s,
+            "image": order.image,
+            "currency": "USD-Blockchain",
+            "spend": order.price * max(0.0, self.now - order.created) / 86400,
+            "ct": int(order.created),
+            "specs": self.servers[order.server_id]["specs"],
+            "si": order.server_id,
+            "mon_container": 2,
+            "online": True,
+            "tcp_ports": [],
+            "owner": 7,
+        }
+        if self._shows_end(order):
+            return {**row, "expired": True, "order_end": int(order.ended or self.now)}
+        if self.now >= order.ports_at:
+            tcp = [port for port, kind in order.ports.items() if kind == "tcp"]
+            if not self.echo_ports:
+                tcp = [port for port in tcp if port == "22"]
+            row["pub_cluster"] = ["n1.us.clorecloud.net"]
+            row["tcp_ports"] = [f"{port}:{1200 + n}" for n, port in enumerate(tcp)]
+            row["http_port"] = "8000"
+            row["http_pub"] = f"x{order.id}.us.clorecloud.net"
+        return row
+
+    def _create_order(self, call: Call, fault: str) -> tuple[int, Any] | Unsent:
+        body = dict(call.body or {})
+        self.creates.append(body)
+        if self.before_create is not None:
+            self.before_create()
+        answer = self._create(body, fault)
+        refused = not isinstance(answer, Unsent) and answer[1].get("code") == 6
+        marks = frozenset(port for port in body["ports"] if int(port) >= 20000)
+        self.create_outcomes.append((self.clock.now(), marks, refused))
+        return answer
+
+    def _create(self, body: dict[str, Any], fault: str) -> tuple[int, Any] | Unsent:
+        server_id = body["renting_server"]
+        if fault == "drop_before":
+            return Unsent("no answer (ConnectionError)")
+        if fault == "limited":
+            return 429, {"code": 5}
+        if fault == "offline":
+            return 200, {"error": "server-offline", "code": 6}
+        if self.order_on(server_id) is not None:
+            return 200, {"status": "error", "error": "server-already-rented", "code": 6}
+        price = self.servers[server_id]["price"]["on_demand"]["USD-Blockchain"]
+        if body["required_price"] != price and fault != "price_lies":
+            return 500, {"code": 1}
+        self.add_order(body, server_id, price * (1.5 if fault == "price_lies" else 1))
+        return {
+            "drop_after": Unsent("no answer in time"),
+            "code1_after": (500, {"code": 1}),
+            "limited_after": (429, {"code": 5}),
+            "html_after": (502, {}),
+        }.get(fault, (200, {"code": 0}))
+
+    def add_order(self, body: dict[str, Any], server_id: int, price: float) -> LedgerOrder:
+        order = LedgerOrder(
+            self.next_id,
+            server_id,
+            OPERATOR,
+            body["image"],
+            dict(body["ports"]),
+            price,
+            self.now,
+            self.now + self.list_lag_s,
+            self.now + self.list_lag_s + self.ports_lag_s,
+            self.servers[server_id]["mrl"] * 3600,
+        )
+        self.next_id += 1
+        self.orders.append(order)
+        return order
+
+    def human_rents(self, server_id: int, image: str, *, ports: bool = True) -> LedgerOrder:
+        """The account's owner rents something by hand."""
+        order = self.add_order(
+            {"image": image, "ports": {"22": "tcp", "8000": "http"}}, server_id, 40
+        )
+        order.made_by = "human"
+        order.visible = order.ports_at = self.now
+        if not ports:
+            order.ports_at = float("inf")
+        return order
+
+    def end(self, order: LedgerOrder, by: str) -> None:
+        """End an order."""
+        if order.ended is None:
+            order.ended = self.now
+            order.end_visible = self.now + self.end_lag_s
+            order.ended_by = by
+
+    def _cancel_order(self, call: Call, fault: str) -> tuple[int, Any] | Unsent:
+        order_id = (call.body or {})["id"]
+        order = next((one for one in self.orders if one.id == order_id), None)
+        if fault == "fails":
+            return 500, {"code": 1}
+        if fault == "lies":
+            return 200, {"code": 0}
+        if order is None:
+            return 200, {"code": 6, "error": "order-not-found"}
+        self.end(order, "api")
+        if fault == "drop_after":
+            return Unsent("no answer in time")
+        return (500, {"code": 1}) if fault == "fails_applied" else (200, {"code": 0})
+
+    def active(self) -> list[LedgerOrder]:
+        """What really bills, of what was made over the API."""
+        return [one for one in self.orders if one.active(self.now) and one.made_by == "api"]
+
+    def strangers_cancelled(self) -> list[LedgerOrder]:
+        """What a human made and the API ended."""
+        return [one for one in self.orders if one.made_by == "human" and one.ended_by == "api"]
