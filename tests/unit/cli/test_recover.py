@@ -1,0 +1,173 @@
+"""After a kill: the lock, the interrupted entry, and what is billing."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+from clore_inference.cli import exit_code
+from clore_inference.cli.billing import Recorded, bills, burning, recorded
+from clore_inference.cli.project import project_of
+from clore_inference.cli.recover import as_dict, clear_pending, free_lock, lines, verdict
+from clore_inference.errors import CloreInferenceError
+from clore_inference.market.ownership import mark, project_port
+from clore_inference.market.price import USD
+from clore_inference.market.wire import Order
+
+PROJECT, LEASE = "mine", "a" * 32
+URN = "urn:pulumi:h100::mine::pulumi-python:dynamic/clore:Lease::m-lease"
+DEAD_PID = 2**22 + 1
+"""Above the largest process id of Linux."""
+
+
+class Pulumi:
+    """Answers by the first words of the command, and notes what was asked."""
+
+    def __init__(self, **answers: tuple[int, str]) -> None:
+        self.answers = answers
+        self.asked: list[str] = []
+
+    def __call__(self, arguments: Sequence[str]) -> CompletedProcess[str]:
+        self.asked.append(" ".join(arguments))
+        code, text = self.answers.get(arguments[0], (0, ""))
+        return CompletedProcess([], code, text, text if code else "")
+
+
+def locked(root: Path, pid: int) -> Pulumi:
+    folder = root / ".pulumi" / "locks" / "organization" / "mine" / "h100"
+    folder.mkdir(parents=True)
+    lock = {"pid": pid, "hostname": socket.gethostname(), "username": "u"}
+    (folder / "1.json").write_text(json.dumps(lock))
+    return Pulumi(whoami=(0, json.dumps({"user": "u", "url": f"file://{root}"})))
+
+
+def yes(question: str) -> bool:
+    return bool(question)
+
+
+def no(question: str) -> bool:
+    return not question
+
+
+SELECTED = ["--stack", "h100"]
+
+
+def test_a_dead_lock_is_freed_after_asking(tmp_path: Path) -> None:
+    pulumi = locked(tmp_path, DEAD_PID)
+    assert not free_lock(pulumi, SELECTED, no)
+    assert not any(asked.startswith("cancel") for asked in pulumi.asked)
+    assert free_lock(pulumi, SELECTED, yes)
+    assert pulumi.asked[-1] == "cancel --yes --stack h100"
+
+
+def test_a_living_update_is_never_cancelled(tmp_path: Path) -> None:
+    pulumi = locked(tmp_path, os.getpid())
+    with pytest.raises(CloreInferenceError, match="buy twice"):
+        free_lock(pulumi, SELECTED, yes)
+    assert not any(asked.startswith("cancel") for asked in pulumi.asked)
+
+
+def test_another_stacks_lock_is_not_ours(tmp_path: Path) -> None:
+    pulumi = locked(tmp_path, os.getpid())
+    assert not free_lock(pulumi, ["--stack", "h200"], yes)
+
+
+def test_a_backend_that_cannot_be_looked_at_is_asked_about() -> None:
+    pulumi = Pulumi(whoami=(0, json.dumps({"url": "https://app.pulumi.com/u"})))
+    assert free_lock(pulumi, SELECTED, yes)
+
+
+def test_an_interrupted_entry_is_cleared_after_asking() -> None:
+    state = Recorded(PROJECT, pending=("creating m-lease",))
+    pulumi = Pulumi()
+    assert not clear_pending(pulumi, SELECTED, Recorded(PROJECT), yes)
+    assert not clear_pending(pulumi, SELECTED, state, no)
+    assert not pulumi.asked
+    assert clear_pending(pulumi, SELECTED, state, yes)
+    assert pulumi.asked == ["refresh --yes --skip-preview --clear-pending-creates --stack h100"]
+
+
+def test_a_failed_step_says_what_failed() -> None:
+    state = Recorded(PROJECT, pending=("creating m-lease",))
+    with pytest.raises(CloreInferenceError, match="no passphrase"):
+        clear_pending(Pulumi(refresh=(1, "no passphrase")), SELECTED, state, yes)
+
+
+def export(**pending: Any) -> dict[str, Any]:
+    guard = {
+        "urn": URN.replace("Lease::", "LeaseGuard::"),
+        "type": "pulumi-python:dynamic/clore:LeaseGuard",
+        "outputs": {"lease_id": LEASE},
+    }
+    lease = {
+        "urn": URN,
+        "type": "pulumi-python:dynamic/clore:Lease",
+        "outputs": {"order_id": "11"},
+    }
+    return {"deployment": {"resources": [guard, lease], **pending}}
+
+
+def test_a_state_tells_its_guards_orders_and_interruptions() -> None:
+    operation = {"type": "creating", "resource": {"urn": URN}}
+    found = recorded(export(pending_operations=[operation]), PROJECT)
+    assert found.lease_ids == (LEASE,)
+    assert found.held == {11: URN}
+    assert found.pending == ("creating m-lease",)
+    assert project_of(export()) == PROJECT
+
+
+def test_an_empty_state_tells_nothing() -> None:
+    assert recorded({"deployment": None}, PROJECT) == Recorded(PROJECT)
+
+
+def order(number: int, *ports: int) -> Order:
+    row = {
+        "id": number,
+        "si": 7,
+        "price": 24.0,
+        "currency": USD,
+        "tcp_ports": [f"{port}:1" for port in ports],
+    }
+    return Order.model_validate(row)
+
+
+STATE = recorded(export(), PROJECT)
+ACTIVE = [
+    order(11, *mark(PROJECT, LEASE)),
+    order(12, *mark(PROJECT, LEASE)),
+    order(13, project_port(PROJECT)),
+    order(14, 22),
+]
+FOUND = bills(ACTIVE, STATE, {USD: Decimal(1)})
+
+
+def test_every_order_has_its_standing() -> None:
+    assert [bill.standing for bill in FOUND] == ["held", "unheld", "unguarded", "other"]
+
+
+def test_the_bill_counts_this_projects_orders_with_the_fee() -> None:
+    assert burning(FOUND) == "3 order(s) of this project, 3.15 USD/h"
+    assert "unknown price" in burning(bills(ACTIVE, STATE, {}))
+
+
+def test_an_order_that_no_lease_holds_is_an_exit_code_of_its_own() -> None:
+    assert verdict(FOUND) == exit_code.BILLING
+    assert verdict(FOUND[:1]) == exit_code.FINE
+    assert verdict(FOUND[3:]) == exit_code.FINE, "other people's orders are none of our business"
+
+
+def test_the_report_says_what_goes_on_and_what_to_run() -> None:
+    text = "\n".join(lines(FOUND[1:], STATE))
+    assert "order 12" in text
+    assert "order 14" not in text
+    assert f"pulumi state delete '{URN}'" in text, "order 11 is held, but not active"
+    document = json.loads(json.dumps(as_dict(FOUND, freed=True, cleared=False)))
+    assert document["orders"][0]["usd_per_day"] == "25.200"
