@@ -6,7 +6,7 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -28,6 +28,19 @@ app = typer.Typer(
         "GET /_admin/ledger what it would have cost."
     ),
 )
+
+
+FAULTS_HELP: Final = """List what can go wrong; with a NAME, everything about one fault.
+
+Arm a fault at the start, or at any time:
+
+\b
+  clore-emulator serve --fault 'list_lags_by(20)'
+  curl -H 'content-type: application/json' http://127.0.0.1:8650/_admin/faults \\
+    -d '{"do": "accept_then_drop_connection", "on": "create_order", "nth": 1}'
+
+Every rule may say: on, nth, times, probability, account, phase, absolute.
+"""
 
 
 class ProfileName(StrEnum):
@@ -103,7 +116,7 @@ def serve(  # noqa: PLR0913 - one word for each option
         raise typer.Exit(_complain(error, 3)) from None
 
 
-@app.command()
+@app.command(help=FAULTS_HELP)
 def faults(
     *,
     name: Annotated[str | None, typer.Argument(help="One fault, in full.")] = None,
@@ -111,15 +124,7 @@ def faults(
     lies: Annotated[bool, typer.Option("--lies", help="The ways in which a server lies.")] = False,
     profiles: Annotated[bool, typer.Option("--profiles", help="What each profile arms.")] = False,
 ) -> None:
-    """List what can go wrong, one line each; with a NAME, everything about one fault.
-
-    Arm one at start (`serve --fault 'list_lags_by(20)'`) or any time:
-
-      curl -H 'content-type: application/json' URL/_admin/faults -d
-      '{"do": "accept_then_drop_connection", "on": "create_order", "nth": 1}'
-
-    Every rule may say: on, nth, times, probability, account, phase, absolute.
-    """
+    """List what can go wrong; see FAULTS_HELP."""
     if lies:
         _print_lines({key: lie.summary for key, lie in LIES.items()}, as_json=as_json)
     elif profiles:

@@ -70,7 +70,7 @@ class Admin:
         return [
             Route(f"/_admin{path}", self._serve(work), methods=[method])
             for method, path, work in table
-        ]
+        ] + [Route("/_admin/{rest:path}", _no_such_call, methods=["GET", "POST", "PUT", "DELETE"])]
 
     def _serve(
         self, work: Callable[[Request, Any], Json]
@@ -247,6 +247,11 @@ class Admin:
 def known_faults() -> list[dict[str, Any]]:
     """The table of faults as JSON."""
     return [fault_row(fault) for fault in REGISTRY.values()]
+
+
+async def _no_such_call(request: Request) -> Response:
+    message = f"there is no admin call {request.method} {request.url.path}: see docs/emulator.md"
+    return JSONResponse({"error": message}, status_code=404)
 
 
 async def _given(request: Request) -> Any:

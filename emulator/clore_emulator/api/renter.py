@@ -57,10 +57,13 @@ class Endpoint:
 
 
 def routes(world: World) -> list[Route]:
-    """The renter's endpoints over a world; every other path answers code 4."""
+    """The renter's endpoints over a world; every other path or verb answers code 4."""
     return [
-        Route(endpoint.path, _serve(world, endpoint), methods=[endpoint.method])
-        for endpoint in ENDPOINTS
+        *(
+            Route(endpoint.path, _serve(world, endpoint), methods=[endpoint.method])
+            for endpoint in ENDPOINTS
+        ),
+        Route("/{rest:path}", _serve(world, UNKNOWN), methods=["GET", "POST", "PUT", "DELETE"]),
     ]
 
 
@@ -141,7 +144,7 @@ def _handle(visit: Visit, endpoint: Endpoint, call: Call) -> Answer:
 def _record(visit: Visit, endpoint: Endpoint, call: Call, result: Answer) -> RequestEntry:
     entry = RequestEntry(
         at=visit.world.exchange.now(),
-        method=endpoint.method,
+        method=visit.request.method,
         path=endpoint.path,
         account=call.account_name,
         key=visit.key,
@@ -220,6 +223,13 @@ def _renter_fees(_visit: Visit, _call: Call) -> Answer:
     creation = {name: float(money.creation_fee(name)) for name in money.CURRENCIES}
     return answer.ok(renter_fees=fees, creation_fees=creation, poh_config={})
 
+
+def _unknown(_visit: Visit, _call: Call) -> Answer:
+    return answer.INVALID_ENDPOINT
+
+
+UNKNOWN: Final = Endpoint("unknown", "GET", "unknown", _unknown, needs_key=False)
+"""Every other path; it is not recorded, since a client may have put anything into it."""
 
 ENDPOINTS: Final = (
     Endpoint("wallets", "GET", "/v1/wallets", _wallets),

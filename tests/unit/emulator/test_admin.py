@@ -138,6 +138,12 @@ def test_a_web_page_cannot_reach_the_admin_with_a_simple_request(market: Emulate
     assert market.client.post("/_admin/release").status_code == 400
 
 
+def test_an_unknown_admin_call_says_so(market: Emulated) -> None:
+    answer = market.client.put("/_admin/ledger")
+    assert answer.status_code == 404
+    assert "there is no admin call PUT /_admin/ledger" in answer.json()["error"]
+
+
 def test_orders_wallets_and_time_survive_a_restart(tmp_path: Path) -> None:
     with emulated(state=tmp_path) as market:
         order_id = market.buy()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -32,7 +33,7 @@ class Process:
     def __init__(self, state: Path, *options: str) -> None:
         command = [
             sys.executable, "-m", "clore_emulator", "serve", "--port", "0", "--hub-port", "0",
-            "--state", str(state), "--no-hosts", "--no-lags", "--time-scale", "1000", *options,
+            "--state", str(state), "--no-lags", "--time-scale", "1000", *options,
         ]  # fmt: skip
         environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
@@ -62,8 +63,8 @@ class Process:
 
 
 @contextmanager
-def running(state: Path, *options: str) -> Iterator[Process]:
-    process = Process(state, *options)
+def running(state: Path, *options: str, hosts: bool = False) -> Iterator[Process]:
+    process = Process(state, *options, *([] if hosts else ["--no-hosts"]))
     try:
         yield process
     finally:
@@ -126,3 +127,43 @@ def test_the_kill_hook_finds_who_sent_the_request(tmp_path: Path) -> None:
         )
         assert client.returncode == -signal.SIGKILL
         assert len(emulator.ledger()["active_orders"]) == 1, "killed after the order was made"
+
+
+def ssh_banner(port: int) -> bytes:
+    """The first line that a host's SSH port says, as soon as it says one."""
+    give_up = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < give_up:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+                if said := connection.recv(64):
+                    return said
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"nothing answered on port {port} within {TIMEOUT_S} s")
+
+
+def test_hosts_answer_on_ssh_and_come_back_after_a_kill(tmp_path: Path) -> None:
+    with running(tmp_path, hosts=True) as emulator:
+        assert emulator.request("POST", "/v1/create_order", order_body()).json() == {"code": 0}
+        port = ssh_port(emulator)
+        assert ssh_banner(port).startswith(b"SSH-2.0-")
+        emulator.end(signal.SIGKILL)
+    with running(tmp_path, hosts=True) as again:
+        assert ssh_port(again) == port, "the order keeps its ports"
+        assert ssh_banner(port).startswith(b"SSH-2.0-")
+        (order,) = again.ledger()["active_orders"]
+        again.request("POST", "/v1/cancel_order", {"id": order["id"]})
+        give_up = time.monotonic() + TIMEOUT_S
+        while (tmp_path / "hosts" / str(order["id"])).exists() and time.monotonic() < give_up:
+            time.sleep(0.05)
+        assert list((tmp_path / "hosts").iterdir()) == [], "a cancelled order leaves nothing"
+        assert again.end(signal.SIGTERM) == 0
+
+
+def ssh_port(emulator: Process) -> int:
+    give_up = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < give_up:
+        (row,) = emulator.request("GET", "/v1/my_orders").json()["orders"]
+        if row["tcp_ports"]:
+            return int(row["tcp_ports"][0].partition(":")[2])
+    raise AssertionError("the order got no ports")

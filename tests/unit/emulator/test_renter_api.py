@@ -269,3 +269,10 @@ def test_the_wallets_have_three_currencies_and_addresses(market: Emulated) -> No
     assert [row["name"] for row in rows] == ["bitcoin", "CLORE-Blockchain", "USD-Blockchain"]
     other = market.get("/v1/wallets", key=KEYS["stranger"]).json()["wallets"]
     assert {row["deposit"] for row in rows}.isdisjoint(row["deposit"] for row in other)
+
+
+def test_a_post_to_an_unknown_path_is_counted_without_the_path(market: Emulated) -> None:
+    market.post("/v1/set_server_settings?auth=secret", {})
+    ledger = market.ledger(requests=True)
+    assert ledger["posts"] == 1
+    assert [entry["path"] for entry in ledger["request_log"]] == ["unknown"]
