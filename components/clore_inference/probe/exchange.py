@@ -20,7 +20,7 @@ MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 USER_AGENT: Final = "clore-inference"
 
 
-class NoAnswer(Exception):  # noqa: N818 - a state of the endpoint
+class NoAnswer(Exception):
     """Nothing usable came back; the text says why, without address or key."""
 
 

@@ -15,7 +15,7 @@ class Fault:
     fix: str
 
 
-class CheckFailed(Exception):  # noqa: N818 - the outcome of a check
+class CheckFailed(Exception):
     """A check did not hold; the text says what was seen."""
 
     def __init__(self, fault: Fault, detail: str) -> None:

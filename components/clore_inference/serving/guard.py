@@ -63,7 +63,7 @@ HIDDEN_SWITCHES = ("reasoning_mode", "reasoning_effort", "thinking", "enable_thi
 FORWARDED_HEADERS = (b"host", b"accept", b"user-agent")
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not an error of the program
+class Refusal(Exception):
     """An answer that the guard gives in the engine's place."""
 
     def __init__(self, status: int, code: str, message: str, param: Optional[str] = None) -> None:
