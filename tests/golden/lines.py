@@ -1,4 +1,4 @@
-"""The engine lines that people review: `python tests/golden/lines.py` rewrites their files.
+"""The engine lines that people review.
 
 A file shows one word group per line; below the dashes stands what we add to the guide's line.
 """
@@ -59,8 +59,3 @@ def rewrite() -> None:
         path.unlink()
     for name in CASES:
         (FOLDER / f"{name}.txt").write_text(rendered(name), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    rewrite()
-    print(f"{len(CASES)} files rewritten in {FOLDER.name}: review the difference")

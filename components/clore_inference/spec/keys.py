@@ -224,7 +224,9 @@ OFFERS: Final = (
         least=0,
         most=1_000_000,
     ),
-    Key("minReliability", "number", "Least reliability of an offer, 0 to 1.", 0.9, least=0, most=1),
+    Key(
+        "minReliability", "number", "Least reliability of an offer, a share.", 0.9, least=0, most=1
+    ),
     Key(
         "minTermHours",
         "number",
