@@ -44,10 +44,10 @@ class PostRecord(BaseModel):
     def quiet_until(self, now: float, process: str) -> float:
         """Until when a listing without our order proves nothing."""
         if self.outcome in ("refused", "unsent"):
-            return now
+            return min(self.at, now)
         if self.outcome == "none":
             # Only the process that drew the lease knows that nobody posted for it since.
-            return now if self.process == process else now + SETTLE_S
+            return min(self.at, now) if self.process == process else now + SETTLE_S
         if self.at > now:
             return now + SETTLE_S
         unseen = self.outcome == "done" and self.order_id is None
