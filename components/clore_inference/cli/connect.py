@@ -55,7 +55,8 @@ def connect(
         upstream = Upstream.of(base_url, endpoint.key)
         relay = Relay(upstream, (lambda _: None) if quiet else note)
         asyncio.run(serve(relay, port, lambda bound: _greet(endpoint, base_url, bound)))
-    note("Closed; the endpoint itself runs on, and its order goes on billing.")
+    billing = f", and order {endpoint.order_id} goes on billing" if endpoint.order_id else ""
+    note(f"Closed; the endpoint itself runs on{billing}.")
 
 
 async def serve(relay: Relay, port: int, greet: Callable[[int], None]) -> None:

@@ -61,8 +61,9 @@ def project_of(found: dict[str, Any]) -> str:
 
 def locks(run: Run, selected: list[str]) -> tuple[Lock, ...] | None:
     """Return the stack's locks; None where the backend is not a directory that can be looked at."""
-    directory = [word for word in selected if word.startswith(("--cwd", "/"))]
-    done = run(["whoami", "--verbose", "--json", *directory])
+    directory = _given(selected, "--cwd")
+    at = ["--cwd", directory] if directory else []
+    done = run(["whoami", "--verbose", "--json", *at])
     try:
         url = str(json.loads(done.stdout)["url"])
     except (ValueError, KeyError, TypeError):
@@ -73,9 +74,13 @@ def locks(run: Run, selected: list[str]) -> tuple[Lock, ...] | None:
     if url == "file://~":
         root = Path.home()
     base = root / ".pulumi" / "locks"
-    stack = selected[selected.index("--stack") + 1] if "--stack" in selected else ""
+    stack = _given(selected, "--stack")
     files = base.rglob("*.json") if base.is_dir() else ()
     return tuple(_read_locks(file for file in files if not stack or _is_of(file, stack)))
+
+
+def _given(selected: list[str], flag: str) -> str:
+    return selected[selected.index(flag) + 1] if flag in selected else ""
 
 
 def _is_of(file: Path, stack: str) -> bool:

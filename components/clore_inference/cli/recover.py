@@ -18,7 +18,7 @@ from clore_inference.cli.output import note
 from clore_inference.cli.project import export, locks, project_of
 from clore_inference.cli.stack import Run, pulumi, selection
 from clore_inference.cli.wish import File, wished
-from clore_inference.errors import CloreInferenceError
+from clore_inference.errors import CloreInferenceError, ConfigError, ListingFailed
 from clore_inference.market.marketplace import Marketplace
 from clore_inference.market.price import USD, usd_rate
 
@@ -53,8 +53,12 @@ def recover(
     freed = free_lock(pulumi, selected, ask)
     state = read_state(pulumi, selected)
     cleared = clear_pending(pulumi, selected, state, ask)
-    market = market_of(wish, api_key_of_stack(os.environ, pulumi, selected))
-    found = what_bills(market, state)
+    try:
+        market = market_of(wish, api_key_of_stack(os.environ, pulumi, selected))
+        found = what_bills(market, state)
+    except (ConfigError, ListingFailed) as error:
+        note(f"What is billing is unknown: {error}")
+        raise typer.Exit(exit_code.SILENT) from None
     if as_json:
         typer.echo(json.dumps(as_dict(found, freed=freed, cleared=cleared), indent=2))
     else:

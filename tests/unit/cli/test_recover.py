@@ -21,6 +21,7 @@ from clore_inference.errors import CloreInferenceError
 from clore_inference.market.ownership import mark, project_port
 from clore_inference.market.price import USD
 from clore_inference.market.wire import Order
+from support.program import program
 
 PROJECT, LEASE = "mine", "a" * 32
 URN = "urn:pulumi:h100::mine::pulumi-python:dynamic/clore:Lease::m-lease"
@@ -78,6 +79,29 @@ def test_a_living_update_is_never_cancelled(tmp_path: Path) -> None:
 def test_another_stacks_lock_is_not_ours(tmp_path: Path) -> None:
     pulumi = locked(tmp_path, os.getpid())
     assert not free_lock(pulumi, ["--stack", "h200"], yes)
+
+
+def test_the_backend_is_asked_from_the_projects_directory(tmp_path: Path) -> None:
+    pulumi = locked(tmp_path, DEAD_PID)
+    assert free_lock(pulumi, [*SELECTED, "--cwd", "sub"], yes)
+    assert pulumi.asked[0] == "whoami --verbose --json --cwd sub"
+
+
+def test_without_a_key_the_bill_is_unknown_and_the_rest_is_done(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pulumi = locked(tmp_path, DEAD_PID)
+    pulumi.answers |= {"stack": (0, json.dumps(export())), "config": (1, "")}
+    monkeypatch.setattr("clore_inference.cli.recover.pulumi", pulumi)
+    monkeypatch.delenv("CLORE_API_KEY", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    file = tmp_path / "Pulumi.h100.yaml"
+    file.write_text("config:\n  clore-inference:apiUrl: http://127.0.0.1:9\n")
+    options = ["--stack", "h100", "--config-file", str(file), "--yes"]
+    ran = program("recover", *options, capsys=capsys)
+    assert ran.code == 3
+    assert "The lock is free" in ran.err
+    assert "What is billing is unknown" in ran.err
 
 
 def test_a_backend_that_cannot_be_looked_at_is_asked_about() -> None:
