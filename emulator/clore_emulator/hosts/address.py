@@ -68,11 +68,19 @@ def open_doors(
         if kind == "tcp":
             doors.relay[container] = _open(remembered.get(container), draw)
             if container != SSH:
-                doors.relay[container].listen(128)
+                listen(doors.relay[container])
         elif doors.http is None:
             doors.http, doors.http_port = _open(http, draw), container
-            doors.http.listen(128)
+            listen(doors.http)
     return doors
+
+
+def listen(opened: socket.socket) -> None:
+    """Take connections from now on. They inherit the option, without which those that are still
+    closing would keep the port from being ours again after a restart.
+    """
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    opened.listen(128)
 
 
 def remember(path: Path, address: HostAddress) -> None:
@@ -90,6 +98,14 @@ def recall(path: Path) -> tuple[dict[int, int], int | None]:
     return {}, None
 
 
+def recorded(document: Mapping[str, Any] | None) -> tuple[dict[int, int], int | None]:
+    """The same from an address that the market side has recorded: {"relay": …, "http": …}."""
+    if not document:
+        return {}, None
+    relay = {int(port): int(public) for port, public in document["relay"].items()}
+    return relay, document.get("http")
+
+
 def _open(remembered: int | None, draw: random.Random) -> socket.socket:
     """Bind the remembered port if it is free, else the first free one of a seeded walk."""
     if remembered is not None:
@@ -104,8 +120,8 @@ def _open(remembered: int | None, draw: random.Random) -> socket.socket:
 def _bind(port: int, *, again: bool) -> socket.socket:
     opened = socket.socket()
     try:
-        # Only for a port of ours that may still have closing connections: elsewhere it would
-        # let two emulators share a port that neither listens on yet.
+        # Only for a port that was ours and may still have closing connections: else two
+        # emulators could share a port that neither listens on yet.
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(again))
         opened.bind((PUBLIC, port))
     except OSError:

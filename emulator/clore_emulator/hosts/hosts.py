@@ -9,13 +9,14 @@ import random
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from clore_emulator.hosts import namespaces
-from clore_emulator.hosts.address import Doors, HostAddress, open_doors, recall, remember
+from clore_emulator.hosts.address import Doors, HostAddress, open_doors, recall, recorded, remember
 from clore_emulator.hosts.hub_door import HubDoor
 from clore_emulator.hosts.machine import Machine, hardware
 from clore_emulator.hosts.plan import Plan
@@ -83,6 +84,8 @@ class Hosts:
         self._log = log
         self._sleep = sleep or (lambda seconds: asyncio.sleep(seconds / time_scale))
         self._hosts: dict[int, _Host] = {}
+        # Held while a host is started or ended, so that neither overtakes the other.
+        self._turns: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._isolated: bool | None = None
 
     async def start(
@@ -96,44 +99,41 @@ class Hosts:
         A host that is already there is left as it is. `lie` overrides facts of the server's
         `truth` (see `Machine`). Raises ValueError for facts that no machine has.
         """
-        order_id = int(order["id"])
-        if order_id in self._hosts:
-            return self._hosts[order_id].doors.address
-        host = self._make(order, Machine.of(server, lie))
-        self._hosts[order_id] = host
-        await self._launch(host)
+        order_id, machine = int(order["id"]), Machine.of(server, lie)
         draw = random.Random(f"{self._seed}:{order_id}:deploy")  # noqa: S311 - a seeded world
         drawn_s = draw.uniform(*DEPLOY_S)
-        fixed_s = host.machine.deploy_s
-        self._deploy_after(host, drawn_s if fixed_s is None else fixed_s)
-        return host.doors.address
+        fixed_s = machine.deploy_s
+        return await self._bring_up(order, machine, drawn_s if fixed_s is None else fixed_s)
 
     async def bring_back(self, orders: Sequence[Mapping[str, Any]]) -> dict[int, HostAddress]:
         """Start the hosts of orders again after a restart of the emulator: same home, host key
         and, where still free, ports. `onstart.sh` runs. Each order has its `server` beside it.
         """
-        for order in orders:
-            if int(order["id"]) not in self._hosts:
-                host = self._make(order, Machine.of(order["server"], order.get("lie")))
-                self._hosts[int(order["id"])] = host
-                await self._launch(host)
-                self._deploy_after(host, RESTART_S)
-        return {int(order["id"]): self._hosts[int(order["id"])].doors.address for order in orders}
+        return {
+            int(order["id"]): await self._bring_up(
+                order, Machine.of(order["server"], order.get("lie")), RESTART_S
+            )
+            for order in orders
+        }
 
     async def stop(self, order_id: int) -> None:
         """End the host and everything on it, and delete its files; no error when there is none."""
-        host = self._hosts.pop(order_id, None)
-        if host is not None:
-            await self._end(host)
-            host.doors.close()
-        await asyncio.to_thread(shutil.rmtree, self._scratch(order_id).root, ignore_errors=True)
+        async with self._turns[order_id]:
+            host = self._hosts.pop(order_id, None)
+            if host is not None:
+                await self._end(host)
+                host.doors.close()
+            files = self._scratch(order_id).root
+            await asyncio.to_thread(shutil.rmtree, files, ignore_errors=True)
 
     async def close(self) -> None:
         """End every host but keep their files: `bring_back` goes on with them."""
-        for host in self._hosts.values():
-            await self._end(host)
-            host.doors.close()
-        self._hosts.clear()
+        for order_id in list(self._hosts):
+            async with self._turns[order_id]:
+                host = self._hosts.pop(order_id, None)
+                if host is not None:
+                    await self._end(host)
+                    host.doors.close()
         await self._hub.close()
 
     def status(self, order_id: int) -> HostStatus | None:
@@ -157,11 +157,16 @@ class Hosts:
         await self._hosts[order_id].deployed.wait()
 
     async def disappear(self, order_id: int) -> None:
-        """The machine is gone: everything on it ends, its ports refuse; files stay until stop."""
-        host = self._hosts[order_id]
-        host.stage = "gone"
-        await self._end(host)
-        host.doors.close()
+        """The machine is gone: everything on it ends, its ports refuse; files stay until stop.
+
+        As with every trouble here, no error when the order has no host.
+        """
+        async with self._turns[order_id]:
+            host = self._hosts.get(order_id)
+            if host is not None:
+                host.stage = "gone"
+                await self._end(host)
+                host.doors.close()
 
     def freeze(self, order_id: int) -> None:
         """The machine hangs: connections are taken and never answered."""
@@ -173,20 +178,32 @@ class Hosts:
 
     async def restart_container(self, order_id: int) -> None:
         """Everything on the host ends and the container starts again: same home, `onstart.sh`."""
-        host = self._hosts[order_id]
-        if host.stage == "gone":
-            return
-        await self._end(host)
-        host.restarts += 1
-        await self._launch(host)
-        self._deploy_after(host, RESTART_S)
+        async with self._turns[order_id]:
+            host = self._hosts.get(order_id)
+            if host is not None and host.stage != "gone":
+                await self._end(host)
+                host.restarts += 1
+                await self._launch(host, RESTART_S)
 
     def set_engine_faults(self, order_id: int, document: str) -> None:
         """Write the file of engine faults that the engine simulators of a host read."""
-        write_whole(self._scratch(order_id).engine_faults, document)
+        faults = self._scratch(order_id).engine_faults
+        faults.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(faults, document)
 
     def _scratch(self, order_id: int) -> Scratch:
         return Scratch(self._root / str(order_id))
+
+    async def _bring_up(
+        self, order: Mapping[str, Any], machine: Machine, deploy_s: float
+    ) -> HostAddress:
+        order_id = int(order["id"])
+        async with self._turns[order_id]:
+            if order_id not in self._hosts:
+                host = self._make(order, machine)
+                self._hosts[order_id] = host
+                await self._launch(host, deploy_s)
+            return self._hosts[order_id].doors.address
 
     def _make(self, order: Mapping[str, Any], machine: Machine) -> _Host:
         order_id = int(order["id"])
@@ -195,33 +212,39 @@ class Hosts:
             order, hardware(machine, f"{self._seed}:{order.get('server_id', order_id)}")
         )
         relay, http = recall(scratch.address)
+        if not relay:
+            relay, http = recorded(order.get("address"))
         doors = open_doors(order.get("ports") or {}, relay, http, f"{self._seed}:{order_id}")
         remember(scratch.address, doors.address)
         return _Host(order=order, machine=machine, scratch=scratch, doors=doors)
 
-    async def _launch(self, host: _Host) -> None:
-        """Start the host's process; the container in it starts with `_deploy_after`."""
+    async def _launch(self, host: _Host, deploy_s: float) -> None:
+        """Start the host's process and let its container deploy."""
+        plan = await self._plan(host, isolated=await self._are_isolated())
+        host.stage, host.frozen = "pulling", False
+        host.deployed.clear()
+        descriptors = [door.fileno() for door in host.doors.all()]
+        host.running = await RunningHost.start(
+            plan, descriptors, host.scratch.log, lambda event: self._hear(host, event)
+        )
+        host.deployment = asyncio.create_task(self._deploy(host, host.running, deploy_s))
+
+    def _hear(self, host: _Host, event: str) -> None:
+        """Take notice of what a host says. One that we end ourselves is no longer `running`."""
+        if event == "deployed":
+            host.stage = "deployed"
+            host.deployed.set()
+        elif event == "ended" and host.running is not None and host.stage != "gone":
+            host.stage = "gone"
+            order_id = host.order["id"]
+            self._log(f"the host of order {order_id} ended by itself; see {host.scratch.log}")
+
+    async def _are_isolated(self) -> bool:
         if self._isolated is None:
             self._isolated = await asyncio.to_thread(can_isolate)
             kind = "network namespaces" if self._isolated else "loopback addresses"
             self._log(f"hosts are kept apart by {kind}")
-        host.stage, host.frozen = "pulling", False
-        host.deployed.clear()
-        plan = await self._plan(host, isolated=self._isolated)
-        order_id = host.order["id"]
-
-        def hear(event: str) -> None:
-            if event == "deployed":
-                host.stage = "deployed"
-                host.deployed.set()
-            elif event == "ended" and host.running is running and host.stage != "gone":
-                host.stage = "gone"
-                self._log(f"the host of order {order_id} ended by itself; see {host.scratch.log}")
-
-        running = None
-        descriptors = [door.fileno() for door in host.doors.all()]
-        running = await RunningHost.start(plan, descriptors, host.scratch.log, hear)
-        host.running = running
+        return self._isolated
 
     async def _plan(self, host: _Host, *, isolated: bool) -> Plan:
         loopback = "127.0.0.1" if isolated else self._own_loopback(host)
@@ -254,23 +277,19 @@ class Hosts:
         digest = hashlib.sha256(str(host.scratch.root).encode()).digest()
         return f"127.{64 + digest[0] % 64}.{digest[1]}.{1 + digest[2] % 254}"
 
-    def _deploy_after(self, host: _Host, seconds: float) -> None:
+    async def _deploy(self, host: _Host, running: RunningHost, seconds: float) -> None:
         """Walk through the stages of a deployment in virtual time."""
-
-        async def deploy() -> None:
-            await self._sleep(seconds * 0.6)
-            host.stage = "starting"
-            await self._sleep(seconds * 0.4)
-            if not host.machine.deploys or host.running is None:
-                return
-            resets_s = host.machine.ssh_resets_s
-            ssh = host.machine.ssh and has_ssh(host.order)
-            host.running.tell({"do": "deploy", "ssh": ssh, "resetting": resets_s > 0})
-            if resets_s > 0:
-                await self._sleep(resets_s)
-                host.running.tell({"do": "settle"})
-
-        host.deployment = asyncio.create_task(deploy())
+        await self._sleep(seconds * 0.6)
+        host.stage = "starting"
+        await self._sleep(seconds * 0.4)
+        if not host.machine.deploys:
+            return
+        resets_s = host.machine.ssh_resets_s
+        ssh = host.machine.ssh and has_ssh(host.order)
+        running.tell({"do": "deploy", "ssh": ssh, "resetting": resets_s > 0})
+        if resets_s > 0:
+            await self._sleep(resets_s)
+            running.tell({"do": "settle"})
 
     async def _end(self, host: _Host) -> None:
         running, host.running = host.running, None
@@ -280,9 +299,9 @@ class Hosts:
             await running.end()
 
     def _set_frozen(self, order_id: int, *, frozen: bool) -> None:
-        host = self._hosts[order_id]
-        host.frozen = frozen
-        if host.running is not None:
+        host = self._hosts.get(order_id)
+        if host is not None and host.running is not None:
+            host.frozen = frozen
             _ = host.running.freeze() if frozen else host.running.thaw()
 
 

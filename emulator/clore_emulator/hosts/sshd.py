@@ -13,6 +13,7 @@ from typing import Literal, cast
 
 import asyncssh
 
+from clore_emulator.hosts.address import listen
 from clore_emulator.hosts.sessions import Session
 
 _LOGIN_DEADLINE_S = 30.0
@@ -42,7 +43,7 @@ class Sshd:
         """Start to listen: from now on connections are not refused."""
         self.mood = mood
         self.listener.setblocking(False)
-        self.listener.listen(128)
+        listen(self.listener)
 
     async def serve(self) -> None:
         """Accept for ever; call after `open`."""

@@ -8,13 +8,19 @@ import pytest
 from clore_emulator.hosts.hosts import can_isolate
 
 
+@pytest.fixture
+def namespaces() -> None:
+    if not can_isolate():
+        pytest.skip("this kernel forbids network namespaces; run as root or allow user namespaces")
+
+
 @pytest.fixture(params=["namespaces", "loopback addresses"])
 def apart(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How hosts are kept apart: both ways, each where the kernel allows it."""
     if request.param == "loopback addresses":
         monkeypatch.setenv("CLORE_EMULATOR_NETNS", "0")
-    elif not can_isolate():
-        pytest.skip("this kernel forbids network namespaces; run as root or allow user namespaces")
+    else:
+        request.getfixturevalue("namespaces")
     return str(request.param)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clore_emulator.hosts.address import Doors, open_doors, recall, remember
+from clore_emulator.hosts.address import Doors, open_doors, recall, recorded, remember
 
 PORTS = {"22": "tcp", "8000": "http", "31234": "tcp"}
 
@@ -45,9 +45,25 @@ def test_an_address_survives_on_disk(tmp_path: Path) -> None:
         assert doors.address == first
 
 
+def test_a_remembered_port_is_ours_again_while_old_connections_still_close() -> None:
+    with opened() as doors:
+        first = doors.address
+        with socket.create_connection(("127.0.0.1", first.relay[31234])) as client:
+            accepted, _ = doors.relay[31234].accept()
+            accepted.close()
+            assert client.recv(1) == b""
+    with opened(dict(first.relay)) as doors:
+        assert doors.address.relay == first.relay, "our side closed first: TIME_WAIT stays here"
+
+
 def test_a_remembered_port_that_is_taken_gives_way() -> None:
     with opened() as first, opened(dict(first.address.relay)) as second:
         assert not set(first.address.relay.values()) & set(second.address.relay.values())
+
+
+def test_the_markets_record_of_an_address_serves_too() -> None:
+    assert recorded({"relay": {"22": 10022}, "http": 10080}) == ({22: 10022}, 10080)
+    assert recorded(None) == ({}, None)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"relay": 3}', '{"relay": {"22": "x"}}'])

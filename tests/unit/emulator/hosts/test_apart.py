@@ -76,11 +76,8 @@ async def test_a_host_reaches_the_hub_at_its_address_outside(root: Path, apart: 
 
 @in_loop
 async def test_the_hubs_own_unix_socket_is_used_where_there_is_one(
-    root: Path, tmp_path: Path, apart: str
+    root: Path, tmp_path: Path, namespaces: None
 ) -> None:
-    if apart != "namespaces":
-        pytest.skip("without namespaces the hub is reached by TCP")
-
     async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"by socket")
         writer.close()
@@ -126,9 +123,7 @@ print(time.monotonic() - started)
 
 
 @in_loop
-async def test_a_namespace_hides_the_emulators_other_ports(root: Path, apart: str) -> None:
-    if apart != "namespaces":
-        pytest.skip("a loopback address hides nothing")
+async def test_a_namespace_hides_the_emulators_other_ports(root: Path, namespaces: None) -> None:
     with socket.create_server(("127.0.0.1", 0)) as outside:
         port = outside.getsockname()[1]
         code = f"import socket; print(socket.socket().connect_ex(('127.0.0.1', {port})))"

@@ -13,30 +13,28 @@ pytestmark = pytest.mark.slow
 
 @in_loop
 async def test_the_stages_of_a_deployment_follow_virtual_time(root: Path) -> None:
-    waits: list[float] = []
+    waits: asyncio.Queue[float] = asyncio.Queue()
     go_on = asyncio.Semaphore(0)
 
     async def wait(seconds: float) -> None:
-        waits.append(seconds)
+        await waits.put(seconds)
         await go_on.acquire()
 
     async with hosts_at(root, sleep=wait) as hosts:
         order = an_order()
         await hosts.start(order, a_server())
-        seen = []
+        seen, waited = [], 0.0
         for _ in range(2):
+            waited += await waits.get()
             status = hosts.status(order["id"])
             assert status is not None
             seen.append(status.mon_container)
-            asked = len(waits)
             go_on.release()
-            while len(waits) == asked < 2:
-                await asyncio.sleep(0)
         await hosts.deployed(order["id"])
         status = hosts.status(order["id"])
         assert status is not None
         assert [*seen, status.mon_container] == [0, 1, 2]
-    assert 45 <= sum(waits) <= 150
+    assert 45 <= waited <= 150
 
 
 @in_loop
@@ -130,6 +128,18 @@ async def test_a_public_name_can_be_broken_for_ever(
         seen, body = await answer_of(address.http_port_public)
     assert seen == status
     assert word in body
+
+
+@in_loop
+async def test_faults_set_before_the_host_starts_are_kept(root: Path) -> None:
+    async with hosts_at(root) as hosts:
+        order = an_order()
+        hosts.set_engine_faults(order["id"], '["drops_reasoning"]')
+        address = await hosts.start(order, a_server())
+        await hosts.deployed(order["id"])
+        async with login(address.ssh_port_public) as connection:
+            result = await connection.run('cat "$CLORE_EMULATOR_FAULTS"', check=True)
+    assert result.stdout == '["drops_reasoning"]'
 
 
 @in_loop

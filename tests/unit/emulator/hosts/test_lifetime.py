@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import asyncssh
@@ -18,6 +19,10 @@ pytestmark = pytest.mark.slow
 DETACH = "for i in 1 2 3; do setsid sh -c 'sleep 600 & sleep 600' >/dev/null 2>&1 </dev/null & done"
 
 
+def living(pids: Iterable[int]) -> list[int]:
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
 @in_loop
 async def test_stop_leaves_no_process_no_port_and_no_file(root: Path, apart: str) -> None:
     before = set(descendants(os.getpid()))
@@ -27,10 +32,14 @@ async def test_stop_leaves_no_process_no_port_and_no_file(root: Path, apart: str
         await hosts.deployed(order["id"])
         async with login(address.ssh_port_public) as connection:
             await connection.run(DETACH, check=True)
+
+        async def nine_more() -> bool:
+            return len(set(descendants(os.getpid())) - before) >= 9
+
+        await until(nine_more)
         started = set(descendants(os.getpid())) - before
-        assert len(started) >= 9, "the detached programs are below the host"
         await hosts.stop(order["id"])
-        assert not [pid for pid in started if Path(f"/proc/{pid}").exists()]
+        assert not living(started)
         with pytest.raises(ConnectionRefusedError):
             await answer_of(address.http_port_public)
         assert not hosts.home(order["id"]).exists()
@@ -49,6 +58,31 @@ async def test_stopping_a_host_that_is_still_starting_leaves_nothing(
             await hosts.start(order, a_server())
             await hosts.stop(order["id"])
         assert set(descendants(os.getpid())) == before
+
+
+@in_loop
+async def test_a_stop_in_the_middle_of_a_start_wins(root: Path, apart: str) -> None:
+    before = set(descendants(os.getpid()))
+    async with hosts_at(root) as hosts:
+        for moments in range(6):
+            order = an_order()
+            starting = asyncio.create_task(hosts.start(order, a_server()))
+            for _ in range(moments):
+                await asyncio.sleep(0)
+            await hosts.stop(order["id"])
+            await starting
+            await hosts.stop(order["id"])
+        assert set(descendants(os.getpid())) == before
+
+
+@in_loop
+async def test_trouble_for_an_order_without_a_host_is_no_error(root: Path) -> None:
+    async with hosts_at(root) as hosts:
+        hosts.freeze(404)
+        hosts.thaw(404)
+        await hosts.restart_container(404)
+        await hosts.disappear(404)
+        await hosts.stop(404)
 
 
 @in_loop
@@ -152,15 +186,18 @@ asyncio.run(main())
 async def test_hosts_end_when_the_emulator_is_killed(root: Path, apart: str, state: str) -> None:
     command = [sys.executable, "-c", EMULATOR, str(root), DETACH, state]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as emulator:
-        assert emulator.stdout is not None
-        assert await asyncio.to_thread(emulator.stdout.readline) == b"up\n"
-        below = descendants(emulator.pid)
-        assert len(below) >= 9
-        emulator.kill()
+    emulator = await asyncio.create_subprocess_exec(
+        *command, stdout=subprocess.PIPE, env=environment
+    )
+    assert emulator.stdout is not None
+    assert await emulator.stdout.readline() == b"up\n"
+    below = descendants(emulator.pid)
+    assert below
+    emulator.kill()
+    await emulator.wait()
 
     async def all_gone() -> bool:
-        return not [pid for pid in below if Path(f"/proc/{pid}").exists()]
+        return not living(below)
 
     await until(all_gone)
 

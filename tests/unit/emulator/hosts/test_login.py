@@ -10,6 +10,11 @@ from support.rented import STRANGERS_KEY, a_server, an_order, hosts_at, in_loop,
 pytestmark = pytest.mark.slow
 
 
+def files_with(text: str, root: Path) -> list[Path]:
+    written = [path for path in root.rglob("*") if path.is_file()]
+    return [path for path in written if text.encode() in path.read_bytes()]
+
+
 @in_loop
 async def test_the_renters_key_opens_and_a_strangers_does_not(root: Path, apart: str) -> None:
     async with hosts_at(root) as hosts:
@@ -39,8 +44,7 @@ async def test_the_password_opens_only_where_one_was_set(root: Path) -> None:
             async with login(address.ssh_port_public, client_keys=None, password="another"):
                 pass
         assert password not in environment
-        written = [path for path in root.rglob("*") if path.is_file()]
-        assert not [path for path in written if password.encode() in path.read_bytes()]
+        assert not files_with(password, root)
 
 
 @in_loop
@@ -80,7 +84,7 @@ async def test_each_host_has_an_ed25519_key_of_its_own(root: Path) -> None:
 )
 @in_loop
 async def test_only_some_images_bring_ssh(
-    root: Path, fields: dict[str, object], answers: bool
+    root: Path, fields: dict[str, object], *, answers: bool
 ) -> None:
     async with hosts_at(root) as hosts:
         order = an_order(**fields)

@@ -78,7 +78,7 @@ def test_a_gpu_that_is_not_there_is_no_device() -> None:
 def test_the_list_gives_each_gpu_its_own_uuid() -> None:
     lines = answer(["-L"], a_machine()).splitlines()
     assert lines[0].startswith("GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-")
-    assert len(set(line.rpartition("UUID")[2] for line in lines)) == 4
+    assert len({line.rpartition("UUID")[2] for line in lines}) == 4
 
 
 def test_the_table_is_89_columns_wide_and_says_the_cuda_version() -> None:
