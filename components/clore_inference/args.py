@@ -105,6 +105,8 @@ class HostArgs(DeploymentWishes):
     """OpenSSH public key line of the host, pinned when it was accepted."""
     private_key: pulumi.Input[str]
     """Secret."""
+    usd_per_day: NotRequired[pulumi.Input[str]]
+    """What the order costs, for messages."""
 
 
 class HfCacheArgs(HostArgs):
@@ -119,8 +121,6 @@ class InferenceServerArgs(HostArgs):
 
     endpoint_key: pulumi.Input[str]
     """What callers send as `Authorization: Bearer`. Secret."""
-    usd_per_day: NotRequired[pulumi.Input[str]]
-    """What the order costs, for messages."""
 
 
 class HealthCheckArgs(HostArgs):
@@ -132,5 +132,3 @@ class HealthCheckArgs(HostArgs):
     """Drawn at each start of the engine; another one is proven again."""
     http_url: pulumi.Input[str]
     """The public name of port 8000, with its scheme."""
-    usd_per_day: pulumi.Input[str]
-    """What the order costs, for messages."""

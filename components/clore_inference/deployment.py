@@ -13,7 +13,7 @@ from clore_inference.inference_server import InferenceServer
 from clore_inference.keys import Keys
 from clore_inference.on_order import goes_with
 from clore_inference.rules import plan
-from clore_inference.settings import as_args, constructed
+from clore_inference.settings import constructed
 from clore_inference.spec import API_PORT, DeploymentSpec, Finding
 
 
@@ -37,28 +37,24 @@ class MistralDeployment(pulumi.ComponentResource):
         spec, findings = constructed(args)
         super().__init__("clore:index:MistralDeployment", name, spec.flat(), opts)
         self._say_plan(spec, findings)
-        wishes: Any = as_args(spec)
-        part = f"{name}-g{spec.generation}"
         keys = Keys(f"{name}-keys", pulumi.ResourceOptions(parent=self))
-        order = GpuOrder(
-            f"{part}-order",
-            {**wishes, "public_key": keys.public_key, "private_key": keys.private_key},
-            pulumi.ResourceOptions(parent=self),
+        part = f"{name}-g{spec.generation}"
+        wishes: dict[str, Any] = spec.as_args()
+        with_keys: Any = wishes | {
+            "public_key": keys.public_key,
+            "private_key": keys.private_key,
+        }
+        order = GpuOrder(f"{part}-order", with_keys, pulumi.ResourceOptions(parent=self))
+        host: dict[str, Any] = wishes | order.link | {"private_key": keys.private_key}
+        with_token: Any = host | {word: args[word] for word in ("hf_token",) if word in args}
+        cache = HfCache(f"{part}-weights", with_token, self._living_on(order, []))
+        with_key: Any = host | {"endpoint_key": keys.endpoint_key}
+        server = InferenceServer(
+            f"{part}-engine", with_key, self._living_on(order, [cache.arrived])
         )
-        host = {**wishes, **order.link, "private_key": keys.private_key}
-        cache = HfCache(
-            f"{part}-weights",
-            {**host, **{word: args[word] for word in ("hf_token",) if word in args}},
-            self._living_on(order, []),
-        )
-        engine = {**host, "endpoint_key": keys.endpoint_key, "usd_per_day": order.usd_per_day}
-        server = InferenceServer(f"{part}-engine", engine, self._living_on(order, [cache.arrived]))
-        health = HealthCheck(
-            f"{part}-health",
-            {**engine, "start_id": server.start_id, "http_url": order.http_url},
-            self._living_on(order, [server.ready]),
-        )
-        self.endpoint_key = keys.endpoint_key
+        with_start: Any = with_key | {"start_id": server.start_id, "http_url": order.http_url}
+        health = HealthCheck(f"{part}-health", with_start, self._living_on(order, [server.ready]))
+        self.endpoint_key = pulumi.Output.secret(keys.endpoint_key)
         self.endpoint = (
             order.http_url
             if spec.exposure == "public"
@@ -67,15 +63,13 @@ class MistralDeployment(pulumi.ComponentResource):
         self.outputs = self._worth_exporting(spec, keys, order, server, health)
         self.register_outputs({"endpoint": self.endpoint})
 
-    def _living_on(
-        self, order: GpuOrder, after: list[pulumi.Resource]
-    ) -> pulumi.ResourceOptions:
+    def _living_on(self, order: GpuOrder, after: list[pulumi.Resource]) -> pulumi.ResourceOptions:
         mine = pulumi.ResourceOptions(parent=self)
         return pulumi.ResourceOptions.merge(mine, goes_with(order.lease, after=after))
 
     def _say_plan(self, spec: DeploymentSpec, findings: tuple[Finding, ...]) -> None:
         if pulumi.runtime.is_dry_run():
-            pulumi.log.info("\n".join(plan(spec, findings).lines()), self)
+            pulumi.log.info("\n".join(plan(spec, ()).lines()), self)
         for finding in findings:
             pulumi.log.warn(finding.text, self)
 
@@ -89,7 +83,7 @@ class MistralDeployment(pulumi.ComponentResource):
     ) -> dict[str, pulumi.Output[Any]]:
         return {
             "endpoint": self.endpoint,
-            "endpointKey": keys.endpoint_key,
+            "endpointKey": self.endpoint_key,
             "model": pulumi.Output.from_input(spec.served_model_name),
             "exposure": pulumi.Output.from_input(spec.exposure),
             "orderId": order.order_id,

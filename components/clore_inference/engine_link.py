@@ -19,6 +19,7 @@ CONNECT_TIMEOUT_S: Final = 2.0
 
 INFO: Final = engine_pb2.INFO
 WARNING: Final = engine_pb2.WARNING
+Severity = engine_pb2.LogSeverity
 
 
 def engine_address() -> str | None:
@@ -47,7 +48,7 @@ def _stub(address: str) -> Any:
     return engine_pb2_grpc.EngineStub(grpc.insecure_channel(address))
 
 
-def say(text: str, *, severity: int = INFO) -> None:
+def say(text: str, *, severity: Severity.ValueType = INFO) -> None:
     """Show one line in the CLI; lost without harm when the engine is gone."""
     address = engine_address()
     if address is None:

@@ -111,10 +111,11 @@ class GpuOrder(pulumi.ComponentResource):
 
     @property
     def link(self) -> dict[str, pulumi.Output[str]]:
-        """The way onto the host, but for the private key: arguments of every part on the order."""
+        """Arguments of every part on the order: the way onto the host, without its private key."""
         return {
             "order_id": self.order_id,
             "ssh_host": self.ssh_host,
             "ssh_port": self.ssh_port,
             "host_key": self.host_key,
+            "usd_per_day": self.usd_per_day,
         }

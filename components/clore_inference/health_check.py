@@ -41,7 +41,7 @@ class HealthCheck(pulumi.ComponentResource):
             "endpoint_key": pulumi.Output.secret(args["endpoint_key"]),
             "start_id": args["start_id"],
             "http_url": args["http_url"],
-            "usd_per_day": args["usd_per_day"],
+            "usd_per_day": args.get("usd_per_day", "?"),
             "exposure": spec.exposure,
             "model": spec.served_model_name,
             "port": str(API_PORT),

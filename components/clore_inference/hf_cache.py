@@ -3,7 +3,8 @@
 import pulumi
 
 from clore_inference.args import HfCacheArgs
-from clore_inference.host import documents
+from clore_inference.host import bootstrap, following
+from clore_inference.lifecycle import documents
 from clore_inference.lifecycle.wanted import fetch_job
 from clore_inference.on_order import child_of, followed_from_here, host_link, started_on
 from clore_inference.settings import parsed
@@ -31,7 +32,7 @@ class HfCache(pulumi.ComponentResource):
         child = child_of(self, opts)
         triggers: list[pulumi.Input[str]] = [link["order_id"], job.id]
         known = pulumi.Output.all(
-            **link, hf_token=args.get("hf_token"), cost=args.get("usd_per_day")
+            **link, hf_token=args.get("hf_token"), usd_per_day=args.get("usd_per_day")
         )
         started = started_on(
             name,

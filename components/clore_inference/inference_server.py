@@ -7,7 +7,8 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from clore_inference.args import InferenceServerArgs
-from clore_inference.host import documents
+from clore_inference.host import bootstrap, following
+from clore_inference.lifecycle import documents
 from clore_inference.lifecycle.wanted import serve_job
 from clore_inference.on_order import child_of, followed_from_here, host_link, started_on
 from clore_inference.providers import EngineLivenessProvider
@@ -50,24 +51,22 @@ class InferenceServer(pulumi.ComponentResource):
         child = child_of(self, opts)
         liveness = EngineLiveness(f"{name}-liveness", link, child)
         triggers: list[pulumi.Input[str]] = [link["order_id"], job.id, liveness.token]
-        secrets = pulumi.Output.all(
-            private_key=link["private_key"],
-            endpoint_key=args["endpoint_key"],
-            **{part: link[part] for part in ("order_id", "ssh_host", "ssh_port", "host_key")},
+        known = pulumi.Output.all(
+            **link, endpoint_key=args["endpoint_key"], usd_per_day=args.get("usd_per_day")
         )
         started = started_on(
             name,
             link,
-            script=documents.start_command(),
-            document=secrets.apply(lambda known: documents.start_document(job, **known)),
+            script=bootstrap.start_command(),
+            document=known.apply(lambda values: documents.start(job, spec, values)),
             triggers=triggers,
             opts=child,
         )
         self.start_id = started.stdout.apply(lambda line: str(json.loads(line)["start_id"]))
         self.ready = followed_from_here(
             name,
-            script=documents.follow_command("engine"),
-            document=secrets.apply(lambda known: documents.follow_document(job, **known)),
+            script=following.follow_command("engine"),
+            document=known.apply(lambda values: documents.follow(job, spec, values)),
             triggers=[*triggers, self.start_id],
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[started])),
         )

@@ -63,8 +63,8 @@ def started_on(
 ) -> command.remote.Command:
     """Hand a job to the host's supervisor; returns as soon as the supervisor has it.
 
-    The document travels on standard input and is secret, since it can hold keys. Standard output is
-    kept in state in clear, so the script prints none.
+    The document travels on standard input; it is secret because it is made of secrets. Standard
+    output is kept in state in clear, so the script prints none.
     """
     return command.remote.Command(
         f"{name}-start",
@@ -78,7 +78,7 @@ def started_on(
             per_dial_timeout=PER_DIAL_TIMEOUT_S,
         ),
         create=script,
-        stdin=pulumi.Output.secret(document),
+        stdin=document,
         triggers=triggers,
         add_previous_output_in_env=False,
         opts=_on_triggers_only(opts),
@@ -97,7 +97,7 @@ def followed_from_here(
     return command.local.Command(
         f"{name}-follow",
         create=script,
-        stdin=pulumi.Output.secret(document),
+        stdin=document,
         triggers=triggers,
         add_previous_output_in_env=False,
         opts=_on_triggers_only(opts),

@@ -48,7 +48,8 @@ class _SessionProvider(ResourceProvider):
 
     def configure(self, req: ConfigureRequest) -> None:
         """Keep the session on the class: instances are pickled, classes are named."""
-        type(self)._session = Session.configured(
+        cls = type(self)
+        cls._session = Session.configured(
             req.config.get,
             os.environ,
             engine_alive=engine_link.engine_alive,
@@ -74,7 +75,7 @@ class _SessionProvider(ResourceProvider):
 class KeysProvider(_SessionProvider):
     """The SSH key pair and the endpoint's key; drawn once, never changed."""
 
-    def create(self, props: Props) -> CreateResult:
+    def create(self, props: Props) -> CreateResult:  # noqa: ARG002 - nothing decides about chance
         """Draw them."""
         from clore_inference.lifecycle import keys  # noqa: PLC0415 - only what a resource needs
 

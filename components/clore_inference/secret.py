@@ -60,9 +60,7 @@ class Secret:
         raise TypeError(message)
 
     @classmethod
-    def __get_pydantic_core_schema__(
-        cls, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
             lambda value: value if isinstance(value, Secret) else Secret(value),
             serialization=core_schema.plain_serializer_function_ser_schema(lambda _: MASK),

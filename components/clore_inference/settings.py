@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import pulumi
 from pulumi.runtime.config import CONFIG, is_config_secret
 
-from clore_inference import rules
+from clore_inference import engines, rules
 from clore_inference.errors import ConfigError, NotBuiltYet
-from clore_inference.spec import DeploymentSpec, Finding, keys, spec_keys
+from clore_inference.spec import DeploymentSpec, Finding, camel, keys, spec_keys
 
 if TYPE_CHECKING:
     from clore_inference.args import MistralDeploymentArgs
@@ -38,17 +38,11 @@ def load() -> MistralDeploymentArgs:
     )
     token = os.environ.get("HF_TOKEN") or configured.get("hfToken")
     with _as_run_error():
-        spec, _ = rules.construct(configured, plain_secrets=plain)
-    args = as_args(spec)
+        spec, _ = rules.construct(configured, plain_secrets=plain, has_token=bool(token))
+    args = spec.as_args()
     if token:
         args["hf_token"] = pulumi.Output.secret(str(token))
     return cast("MistralDeploymentArgs", args)
-
-
-def as_args(spec: DeploymentSpec) -> dict[str, Any]:
-    """A spec in the words of component arguments."""
-    flat = spec.flat()
-    return {key.field: flat[key.name] for key in spec_keys() if key.name in flat}
 
 
 def constructed(args: Mapping[str, Any]) -> tuple[DeploymentSpec, tuple[Finding, ...]]:
@@ -56,11 +50,12 @@ def constructed(args: Mapping[str, Any]) -> tuple[DeploymentSpec, tuple[Finding,
 
     Raises pulumi.RunError with every mandatory finding, unknown arguments among them.
     """
-    words = {key.field: key.name for key in keys()}
-    given = {words.get(name, name): value for name, value in args.items()}
+    given = {camel(name): value for name, value in args.items()}
     wanted = {name: value for name, value in given.items() if name not in SECRETS}
     with _as_run_error():
-        return rules.construct(wanted)
+        spec, findings = rules.construct(wanted, has_token=bool(args.get("hf_token")))
+        engines.command(spec)  # what is not built yet must be said before anything is bought
+        return spec, findings
 
 
 def parsed(args: Mapping[str, Any]) -> DeploymentSpec:

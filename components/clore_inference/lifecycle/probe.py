@@ -19,7 +19,7 @@ CHEAP_TIMEOUT_S: Final = 2.5
 
 
 @contextmanager
-def _target(session: Session, inputs: Properties, timeout_s: float) -> Iterator[Target]:
+def _target(inputs: Properties, timeout_s: float) -> Iterator[Target]:
     """The endpoint as a caller outside reaches it: its public name, or a tunnel when private."""
     key, model = Secret(inputs["endpoint_key"]), str(inputs["model"])
     if inputs["exposure"] == "public":
@@ -34,7 +34,7 @@ def _target(session: Session, inputs: Properties, timeout_s: float) -> Iterator[
 
 def create(session: Session, inputs: Properties) -> dict[str, Any]:
     """Prove the endpoint; raises Unproven with every failed check, what explains it and the fix."""
-    with _target(session, inputs, timeout_s=60) as target:
+    with _target(inputs, timeout_s=60) as target:
         report = conformance(target, deadline_s=60, say=session.say)
     failed = [check for check in report.checks if not check.passed]
     if failed:
@@ -57,11 +57,13 @@ def create(session: Session, inputs: Properties) -> dict[str, Any]:
 def diff(session: Session, state: Properties, inputs: Properties) -> Change:
     """Run again for another start, or when the endpoint answers wrongly; silence is a warning."""
     changed = tuple(
-        name for name in ("order_id", "start_id", "model", "exposure") if inputs[name] != state[name]
+        name
+        for name in ("order_id", "start_id", "model", "exposure")
+        if inputs[name] != state[name]
     )
     if changed:
         return Change(replaces=changed)
-    match _looked_at(session, inputs):
+    match _looked_at(inputs):
         case Failed(reason=reason):
             session.warn(f"the endpoint no longer holds: {reason}. It is proven again.")
             return Change(replaces=("proven",))
@@ -72,9 +74,9 @@ def diff(session: Session, state: Properties, inputs: Properties) -> Change:
     return Change()
 
 
-def _looked_at(session: Session, inputs: Properties) -> object:
+def _looked_at(inputs: Properties) -> object:
     try:
-        with _target(session, inputs, timeout_s=CHEAP_TIMEOUT_S) as target:
+        with _target(inputs, timeout_s=CHEAP_TIMEOUT_S) as target:
             return cheap(target, timeout_s=CHEAP_TIMEOUT_S)
     except HostUnreachable as error:
         return Unreachable(reason=str(error))

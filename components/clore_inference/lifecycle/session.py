@@ -17,6 +17,10 @@ Properties = Mapping[str, Any]
 
 CLORE_API_URL: Final = "https://api.clore.ai"
 """https://docs.clore.ai, the base URL without its version."""
+NO_KEY: Final = (
+    "there is no Clore API key, so nothing can be rented or cancelled: export CLORE_API_KEY, or run "
+    "`pulumi config set --secret cloreApiKey`"
+)
 
 
 @dataclass(frozen=True)
@@ -88,12 +92,7 @@ class Session:
     def require_key(self) -> None:
         """Raise ConfigError unless there is an API key."""
         if self.api_key is None:
-            raise ConfigError(
-                [
-                    "there is no Clore API key, so nothing can be rented or cancelled: export "
-                    "CLORE_API_KEY, or run `pulumi config set --secret cloreApiKey`"
-                ]
-            )
+            raise ConfigError([NO_KEY])
 
     @contextmanager
     def shielded(self) -> Iterator[None]:
@@ -103,6 +102,6 @@ class Session:
             yield
         except CloreInferenceError:
             raise
-        except Exception as error:  # every text that leaves this process must be masked
+        except Exception as error:  # noqa: BLE001 - every text that leaves this process must be masked
             text = redact(f"{type(error).__name__}: {error}", secrets)
             raise CloreInferenceError(text) from None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from clore_inference import engines, sizing
 from clore_inference.host.attest import HostRequirement
 from clore_inference.host.job import FetchJob, ServeJob
 from clore_inference.market.request import OrderRequest
 from clore_inference.spec import DeploymentSpec
+
+LOADING: Final = ("load", "warm-up")
+"""Stages of a cold start that an engine goes through on its host."""
 
 
 def order_request(spec: DeploymentSpec, public_key: str) -> OrderRequest:
@@ -42,5 +47,12 @@ def serve_job(spec: DeploymentSpec) -> ServeJob:
         port=line.port,
         exposure=spec.exposure,
         served_model=spec.served_model_name,
-        engine=spec.engine,
+        guard={"engine": spec.engine, "served_model": spec.served_model_name},
+        estimate_s=estimate_s(spec, *LOADING),
     )
+
+
+def estimate_s(spec: DeploymentSpec, *stages: str) -> float:
+    """Marketplace seconds that these stages of a cold start are expected to take."""
+    known = {stage.name: stage.seconds for stage in sizing.startup(spec).stages}
+    return sum(known[name] for name in stages)

@@ -1,0 +1,75 @@
+"""What a job's start and its follower are told on standard input; both hold secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from clore_inference.host.bootstrap import start_document
+from clore_inference.host.following import follow_document
+from clore_inference.host.job import FetchJob, Job
+from clore_inference.host.login import Login
+from clore_inference.lifecycle.wanted import LOADING, estimate_s
+from clore_inference.secret import Secret
+from clore_inference.serving import keys_document
+from clore_inference.spec import DeploymentSpec
+from clore_inference.units import SECONDS_PER_HOUR
+
+PATIENCE: Final = 3
+"""How many times its estimate a job may take before its follower gives up; the job itself goes on."""
+LEAST_PATIENCE_S: Final = 1800
+"""Marketplace seconds; estimates below ten minutes say little about a slow relay."""
+
+
+def start(job: Job, spec: DeploymentSpec, known: Mapping[str, Any]) -> str:
+    """The document for the script that starts `job` on its host."""
+    return start_document(
+        job,
+        token=_token(job, known),
+        endpoint_keys=_keys(known),
+        scale=spec.time_scale,
+    )
+
+
+def follow(job: Job, spec: DeploymentSpec, known: Mapping[str, Any]) -> str:
+    """The document for the process that follows `job` from here."""
+    login = Login(
+        host=str(known["ssh_host"]),
+        port=int(known["ssh_port"]),
+        private_key=Secret(str(known["private_key"])),
+        host_key=str(known["host_key"]),
+    )
+    return follow_document(
+        job,
+        login,
+        deadline_s=deadline_s(job, spec),
+        token=_token(job, known),
+        endpoint_keys=_keys(known),
+        scale=spec.time_scale,
+        cost_note=_cost_note(known),
+    )
+
+
+def deadline_s(job: Job, spec: DeploymentSpec) -> float:
+    """Marketplace seconds that a follower waits: from the sizes and the link that was asked for."""
+    stages = ("weights",) if isinstance(job, FetchJob) else LOADING
+    return max(LEAST_PATIENCE_S, PATIENCE * estimate_s(spec, *stages))
+
+
+def _token(job: Job, known: Mapping[str, Any]) -> Secret | None:
+    token = known.get("hf_token")
+    return Secret(str(token)) if token and isinstance(job, FetchJob) else None
+
+
+def _keys(known: Mapping[str, Any]) -> Secret | None:
+    """The endpoint's key as the host needs it: a hash, under a name."""
+    key = known.get("endpoint_key")
+    return Secret(keys_document([("default", Secret(str(key)), "user")])) if key else None
+
+
+def _cost_note(known: Mapping[str, Any]) -> str:
+    order, usd_per_day = known["order_id"], known.get("usd_per_day")
+    if not usd_per_day:
+        return f"order {order} goes on billing"
+    per_hour = float(usd_per_day) * SECONDS_PER_HOUR / 86400
+    return f"order {order} goes on at {per_hour:.2f} USD/h"

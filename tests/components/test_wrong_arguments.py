@@ -1,0 +1,57 @@
+"""A wrong wish is refused at construction, with every finding, before any resource exists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks
+
+from clore_inference import MistralDeployment
+
+
+class Engine(mocks.Mocks):
+    """Records what a program registers."""
+
+    def __init__(self) -> None:
+        self.registered: list[str] = []
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        self.registered.append(args.typ)
+        return f"{args.name}-id", dict(args.inputs)
+
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+        return {}
+
+
+@pytest.fixture
+def engine() -> Engine:
+    recorder = Engine()
+    mocks.set_mocks(recorder, project="tests", stack="unit", preview=True)
+    return recorder
+
+
+def test_every_finding_is_raised_at_once_and_no_resource_is_registered(engine: Engine) -> None:
+    wrong: Any = {
+        "topology": "3xH100",
+        "max_usd_per_day": "0",
+        "max_model_length": 65536,
+        "max_model_len": "many",
+    }
+    with pytest.raises(pulumi.RunError) as refused:
+        MistralDeployment("llm", wrong)
+    text = str(refused.value)
+    for named in ("topology", "maxUsdPerDay", "maxModelLen", "max_model_length", "licenseUse"):
+        assert named in text, f"{named} is among the findings"
+    assert "clore:index:MistralDeployment" not in engine.registered
+
+
+@pytest.mark.parametrize(("key", "value"), [("host", "docker"), ("engine", "llamacpp")])
+def test_what_is_not_built_yet_says_so_when_asked_for(engine: Engine, key: str, value: str) -> None:
+    wishes: Any = {"license_use": "research", "max_usd_per_day": "50", key: value}
+    if value == "llamacpp":
+        wishes |= {"precision": "q4_k_m", "topology": "1xH100", "max_model_len": 16384}
+    with pytest.raises(pulumi.RunError, match="not built"):
+        MistralDeployment("llm", wishes)
+    assert "clore:index:MistralDeployment" not in engine.registered

@@ -1,0 +1,75 @@
+"""A deployment under test: the repository's own program against an emulated marketplace."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+from support.engine import REPOSITORY, Engine, Project, copy_project
+from support.market import TIME_SCALE, Market
+
+ORPHANS_WITHIN_S = 30.0
+SETTINGS = {
+    "licenseUse": "evaluation",
+    "maxUsdPerDay": "60",
+    "topology": "4xH100",
+    "exposure": "public",
+}
+
+
+MakeRental = Callable[..., "Rental"]
+
+
+class Rental(Project):
+    """A project whose stack is set for a market; `market` is the judge."""
+
+    market: Market
+
+    @classmethod
+    def create(cls, directory: Path, engine: Engine, market: Market, **settings: str) -> Rental:
+        copy_project(directory)
+        paths = [str(REPOSITORY / "components"), str(REPOSITORY / "emulator")]
+        environment = {**market.environment(), "PYTHONPATH": os.pathsep.join(paths)}
+        rental = cls(directory, engine, environment=environment)
+        rental.market = market
+        rental.create_stack()
+        here = {"apiUrl": market.api, "hfEndpoint": market.hub, "timeScale": f"{TIME_SCALE:g}"}
+        rental.configure(**(SETTINGS | here | settings))
+        return rental
+
+    def order_id(self) -> int:
+        return int(self.outputs()["orderId"])
+
+    def ask(self, document: dict[str, Any]) -> Any:
+        """Send a chat to the public endpoint with its key."""
+        known = self.outputs()
+        return requests.post(
+            f"{known['endpoint']}/v1/chat/completions",
+            json=document,
+            headers={"Authorization": f"Bearer {known['endpointKey']}"},
+            timeout=60,
+        )
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that works in this project's directory, killed commands' orphans too."""
+        found = []
+        for process in psutil.process_iter(["cwd", "cmdline"]):
+            try:
+                if process.info["cwd"] == str(self.directory):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def wait_for_orphans(self) -> None:
+        """Return when nothing that a killed command started is left; only then count orders."""
+        until = time.monotonic() + ORPHANS_WITHIN_S
+        while left := self.processes():
+            assert time.monotonic() < until, f"still running: {[one.cmdline() for one in left]}"
+            time.sleep(0.1)
