@@ -14,12 +14,13 @@ from starlette.routing import Route
 
 from clore_emulator import answer, body, money, wire
 from clore_emulator.answer import Answer
-from clore_emulator.faults import Call
+from clore_emulator.faults import Call, Connection
 from clore_emulator.ledger import Account, RequestEntry
 from clore_emulator.world import World, digest_of
 
 from .reply import reply
 
+LOOPBACK: Final = "127.0.0.1"
 BLOCKED_USER_AGENT: Final = "Python-urllib"
 """The one client name that Cloudflare was seen to turn away."""
 
@@ -99,7 +100,6 @@ async def _visit(world: World, request: Request) -> Visit:
 
 
 def _call(visit: Visit, endpoint: Endpoint) -> Call:
-    client = visit.request.client
     return Call(
         endpoint=endpoint.name,
         exchange=visit.world.exchange,
@@ -108,8 +108,15 @@ def _call(visit: Visit, endpoint: Endpoint) -> Call:
         hosts=visit.world.lodging.hosts,
         account=visit.account,
         body=visit.body,
-        peer=(client.host, client.port) if client else None,
+        connection=_connection(visit.request),
     )
+
+
+def _connection(request: Request) -> Connection | None:
+    client, server = request.client, request.scope.get("server")
+    if client is None or client.host != LOOPBACK or not server:
+        return None
+    return Connection(client.port, server[1])
 
 
 async def _through(visit: Visit, endpoint: Endpoint, call: Call) -> None:

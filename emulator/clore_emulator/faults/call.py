@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from clore_emulator.answer import Answer
 from clore_emulator.clock import VirtualClock
 from clore_emulator.exchange import Exchange, Tweaks
+from clore_emulator.faults.peer import Connection
 from clore_emulator.ledger import Account, Order
 from clore_emulator.seams import Hosts
 
@@ -68,7 +69,8 @@ class Call:
     hosts: Hosts
     account: Account | None = None
     body: Any = None
-    peer: tuple[str, int] | None = None
+    connection: Connection | None = None
+    """Where the request came in, if it came over loopback."""
     answer: Answer | None = None
     tweaks: Tweaks = field(default_factory=Tweaks)
     order_id: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from typing import Final
@@ -30,26 +31,20 @@ LAST_RESERVED_PID: Final = 1
 )
 async def _kill(call: Call, firing: Firing) -> Answer | None:
     pid, pgid = firing.args["pid"], firing.args["pgid"]
-    if pgid is not None and _may_end(pgid) and pgid != os.getpgrp():
-        _signal(os.killpg, pgid)
-    elif pid is None and call.peer is not None:
+    if pid is None and pgid is None and call.connection is not None:
         ancestors = int(firing.number("ancestors"))
-        pid = await asyncio.to_thread(process_of, call.peer, ancestors)
-    if pid is not None and _may_end(pid):
-        _signal(os.kill, pid)
+        pid = await asyncio.to_thread(process_of, call.connection, ancestors)
+    with contextlib.suppress(ProcessLookupError):
+        if pgid is not None and _may_end(pgid) and pgid != os.getpgrp():
+            os.killpg(pgid, signal.SIGKILL)
+        if pid is not None and _may_end(pid):
+            os.kill(pid, signal.SIGKILL)
     # A client that died before its request was handled has, for the market, sent none.
     return DROP
 
 
 def _may_end(number: int) -> bool:
     return number > LAST_RESERVED_PID and number not in (os.getpid(), os.getppid())
-
-
-def _signal(send: object, number: int) -> None:
-    try:
-        send(number, signal.SIGKILL)  # type: ignore[operator]
-    except ProcessLookupError:
-        return
 
 
 @fault(

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 PROC: Final = Path("/proc")
 
 
-def process_of(peer: tuple[str, int], ancestors: int = 0) -> int | None:
+@dataclass(frozen=True)
+class Connection:
+    """A TCP connection over 127.0.0.1, seen from the server."""
+
+    client_port: int
+    server_port: int
+
+
+def process_of(connection: Connection, ancestors: int = 0) -> int | None:
     """The process that holds the client side of a connection, or its n-th parent."""
-    inode = _inode(peer[1])
+    inode = _inode(connection)
     pid = _holder(inode) if inode else None
     for _ in range(ancestors):
         pid = _parent(pid) if pid else None
     return pid
 
 
-def _inode(port: int) -> str | None:
-    """The socket whose local port is the client's; columns as in proc(5)."""
+def _inode(connection: Connection) -> str | None:
+    """The client's socket; columns as in proc(5): local address, remote address, inode."""
     try:
         lines = (PROC / "net" / "tcp").read_text(encoding="ascii").splitlines()[1:]
     except OSError:
         return None
-    wanted = f"0100007F:{port:04X}"
+    ends = [f"0100007F:{port:04X}" for port in (connection.client_port, connection.server_port)]
     rows = (line.split() for line in lines)
-    return next((row[9] for row in rows if row[1] == wanted and row[9] != "0"), None)
+    return next((row[9] for row in rows if row[1:3] == ends and row[9] != "0"), None)
 
 
 def _holder(inode: str) -> int | None:

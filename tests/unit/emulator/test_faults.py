@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -455,20 +456,41 @@ def _dry(market: Emulated) -> None:
     assert market.create().json()["error"] == "not_enough_balance"
 
 
+@contextmanager
+def victim() -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a group of its own, which does nothing until it is ended."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True
+    ) as process:
+        yield process
+        process.kill()
+
+
 @proves("kill")
 def _kill(market: Emulated) -> None:
-    victim = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    market.arm(do="kill", pid=victim.pid, on="create_order", phase="after_commit")
-    with pytest.raises(ConnectionDropped):
-        market.create()
-    assert victim.wait(timeout=10) == -signal.SIGKILL
+    with victim() as one:
+        market.arm(do="kill", pid=one.pid, on="create_order", phase="after_commit")
+        with pytest.raises(ConnectionDropped):
+            market.create()
+        assert one.wait(timeout=10) == -signal.SIGKILL
     assert len(active(market)) == 1, "killed between commit and answer: the order exists"
-    if victim.stdin:
-        victim.stdin.close()
-    market.arm(do="kill", pid=os.getpid(), on="create_order")
-    with pytest.raises(ConnectionDropped):
-        market.create(98008)
+    with victim() as one:
+        market.arm(do="kill", pgid=one.pid, on="create_order")
+        with pytest.raises(ConnectionDropped):
+            market.create(98008)
+        assert one.wait(timeout=10) == -signal.SIGKILL
     assert len(active(market)) == 1, "killed before: the market never got the request"
+    with victim() as one:
+        market.arm(do="kill", pid=one.pid, on="create_order", phase="after_answer")
+        assert market.create(98008).json() == {"code": 0}
+        assert one.wait(timeout=10) == -signal.SIGKILL
+
+
+def test_the_kill_hook_never_ends_the_emulator_or_the_whole_machine(market: Emulated) -> None:
+    for target in ({"pid": os.getpid()}, {"pid": 1}, {"pid": 0}, {"pgid": os.getpgrp()}):
+        market.arm(do="kill", on="wallets", **target)
+        with pytest.raises(ConnectionDropped):
+            market.get("/v1/wallets")
 
 
 @proves("pause")
