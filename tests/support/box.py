@@ -247,8 +247,11 @@ class Door:
             stderr=asyncio.subprocess.PIPE,
             env=self._box.environment,
         )
-        await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
-        process.exit(await child.wait())
+        said, complained = await child.communicate(await process.stdin.read())
+        with contextlib.suppress(OSError):  # the connection may have been dropped meanwhile
+            process.stdout.write(said)
+            process.stderr.write(complained)
+            process.exit(child.returncode or 0)
 
     async def _drop(self) -> None:
         for connection in self.connections:

@@ -128,9 +128,9 @@ async def run(
     connection: asyncssh.SSHClientConnection, command: str, *, stdin: str = "", timeout_s: float
 ) -> Output:
     """Run a command; raises OSError, TimeoutError or asyncssh.Error when the connection fails."""
-    done = await asyncio.wait_for(
-        connection.run(command, input=stdin, check=False, errors="replace"), timeout_s
-    )
+    given: dict[str, Any] = {"input": stdin} if stdin else {"stdin": asyncssh.DEVNULL}
+    work = connection.run(command, check=False, errors="replace", **given)
+    done = await asyncio.wait_for(work, timeout_s)
     code = done.exit_status
     if code is None:
         message = "the connection ended before the command did"
