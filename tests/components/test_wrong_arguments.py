@@ -42,7 +42,7 @@ def test_every_finding_is_raised_at_once_and_no_resource_is_registered(engine: E
     with pytest.raises(pulumi.RunError) as refused:
         MistralDeployment("llm", wrong)
     text = str(refused.value)
-    for named in ("topology", "maxUsdPerDay", "maxModelLen", "max_model_length", "licenseUse"):
+    for named in ("topology", "maxUsdPerDay", "maxModelLen", "maxModelLength", "licenseUse"):
         assert named in text, f"{named} is among the findings"
     assert "clore:index:MistralDeployment" not in engine.registered
 

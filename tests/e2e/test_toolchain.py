@@ -198,7 +198,7 @@ command = remote.Command(
         dial_error_limit=c.get_int("limit") or 2,
         per_dial_timeout=5,
     ),
-    create=c.get("create") or "cat; echo; echo aside >&2",
+    create=c.get("create") or "cat; echo; sleep 0.3; echo aside >&2",
     triggers=[c.get("trigger") or "one"],
     stdin="typed there",
     add_previous_output_in_env=False,

@@ -49,15 +49,15 @@ class Market:
             "--state", str(directory), "--time-scale", str(time_scale), *options,
         ]  # fmt: skip
         paths = [str(REPOSITORY / "emulator"), str(REPOSITORY / "components")]
-        log = (directory / "emulator.log").open("w", encoding="utf-8")
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            start_new_session=True,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-        )
+        with (directory / "emulator.log").open("w", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            )
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], READY_WITHIN_S)
         line = process.stdout.readline() if ready else ""
@@ -79,11 +79,12 @@ class Market:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(STOP_WITHIN_S)
+        if self.process.stdout:
+            self.process.stdout.close()
 
-    def admin(self, method: str, path: str, **document: Any) -> Any:
-        answer = requests.request(
-            method, f"{self.api}/_admin{path}", json=document or None, timeout=30
-        )
+    def admin(self, method: str, path: str, body: list[Any] | None = None, **document: Any) -> Any:
+        url, sent = f"{self.api}/_admin{path}", document if body is None else body
+        answer = requests.request(method, url, json=sent if method == "POST" else None, timeout=30)
         assert answer.ok, answer.text
         return answer.json()
 
@@ -106,8 +107,9 @@ class Market:
         """What the hub has served, by file."""
         return dict(requests.get(f"{self.hub}/_admin/hub", timeout=30).json())
 
-    def engine_faults(self, order_id: int, faults: dict[str, Any]) -> None:
-        self.admin("POST", f"/hosts/{order_id}/engine_faults", **faults)
+    def engine_faults(self, order_id: int, *faults: str) -> None:
+        """Let the engine of a host fail in these ways, and no others; see docs/emulator-engines.md."""
+        self.admin("POST", f"/hosts/{order_id}/engine_faults", list(faults))
 
     def environment(self) -> dict[str, str]:
         """What a client needs in its environment."""

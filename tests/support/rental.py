@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,11 @@ from typing import Any
 import psutil
 import requests
 
+from clore_inference.host.login import Login
+from clore_inference.host.status import engine_status
+from clore_inference.secret import Secret
 from support.engine import REPOSITORY, Engine, Project, copy_project
-from support.market import TIME_SCALE, Market
+from support.market import TIME_SCALE, Market, wait_until
 
 ORPHANS_WITHIN_S = 30.0
 SETTINGS = {
@@ -54,6 +58,33 @@ class Rental(Project):
             json=document,
             headers={"Authorization": f"Bearer {known['endpointKey']}"},
             timeout=60,
+        )
+
+    def shell(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of ours in the project's directory, as a user of this stack would."""
+        return subprocess.run(
+            command,
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def wait_until_engine_is(self, state: str) -> None:
+        """Return when the host itself says so of its engine."""
+        ssh = self.outputs()["ssh"]
+        login = Login(
+            host=ssh["host"],
+            port=int(ssh["port"]),
+            private_key=Secret(ssh["privateKey"]),
+            host_key=ssh["hostKey"],
+        )
+        wait_until(
+            lambda: engine_status(login, timeout_s=10).state == state,
+            within_s=60,
+            because=f"the engine never became {state}",
         )
 
     def processes(self) -> list[psutil.Process]:
