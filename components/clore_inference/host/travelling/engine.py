@@ -36,7 +36,7 @@ PROBE_NAME = "supervisor"
 """Name of the key that the supervisor asks with; drawn for each start, it never leaves the host."""
 
 
-class Stopped(Exception):  # noqa: N818 - a request, not an error
+class Stopped(Exception):
     """This run was asked to end."""
 
 

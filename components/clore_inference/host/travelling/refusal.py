@@ -31,7 +31,7 @@ _PASSING = (
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class Refusal(Exception):  # noqa: N818 - its kind is its name
+class Refusal(Exception):
     """A fetch that ended, with one of the names in `fetch.KINDS` and what is true."""
 
     def __init__(self, kind: str, text: str) -> None:
