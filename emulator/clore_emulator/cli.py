@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from .api.known import fault_row, signature
+from .engines.faults import FAULTS as ENGINE_FAULTS
 from .faults import PROFILES, REGISTRY, BadRule, Fault, read_rule
 from .ledger.journal import StateInUse
 from .market import LIES
@@ -122,11 +123,14 @@ def faults(
     name: Annotated[str | None, typer.Argument(help="One fault, in full.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     lies: Annotated[bool, typer.Option("--lies", help="The ways in which a server lies.")] = False,
+    engines: Annotated[bool, typer.Option("--engines", help="How engines fail.")] = False,
     profiles: Annotated[bool, typer.Option("--profiles", help="What each profile arms.")] = False,
 ) -> None:
     """List what can go wrong; see FAULTS_HELP."""
     if lies:
         _print_lines({key: lie.summary for key, lie in LIES.items()}, as_json=as_json)
+    elif engines:
+        _print_lines({key: one.does for key, one in ENGINE_FAULTS.items()}, as_json=as_json)
     elif profiles:
         print(json.dumps(PROFILES, indent=2))
     elif name is not None:

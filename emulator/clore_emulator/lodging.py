@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from .engines.faults import parse as check_engine_faults
 from .exchange import Exchange
 from .ledger import Order
 from .seams import HostAddress, Hosts
@@ -94,6 +96,7 @@ class Lodging:
     _lost: set[int] = field(default_factory=set)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _starting: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    _engine_faults: str | None = None
     _noted_at: float = 0.0
     _watch: asyncio.Task[None] | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -115,6 +118,22 @@ class Lodging:
             self._watch.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.hosts.close()
+
+    def arm_engines(self, faults: Any, order_id: int | None = None) -> None:
+        """Give engine faults to one host, or to all that are there and all that come.
+
+        Takes a list of names or of `{"name": …}`; raises ValueError for what no engine knows.
+        """
+        document = json.dumps(faults)
+        check_engine_faults(document)
+        if order_id is None:
+            self._engine_faults = document
+        for one in self.running() if order_id is None else [order_id]:
+            self.hosts.set_engine_faults(one, document)
+
+    def restart_container(self, order_id: int) -> None:
+        """Restart the container of an order, in the background."""
+        self._spawn(self._after_start(order_id, self.hosts.restart_container))
 
     def running(self) -> list[int]:
         """Orders whose host is up or on its way."""
@@ -150,6 +169,8 @@ class Lodging:
 
     async def _start(self, order: Order) -> None:
         address = await self.hosts.start(order_document(order), server_document(order))
+        if self._engine_faults is not None:
+            self.hosts.set_engine_faults(order.id, self._engine_faults)
         self._record(order, address)
 
     async def _after_start(self, order_id: int, work: Callable[[int], Awaitable[None]]) -> None:

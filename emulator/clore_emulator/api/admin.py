@@ -59,7 +59,9 @@ class Admin:
             ("POST", "/hosts/{id:int}/lose", self._lose_host),
             ("POST", "/hosts/{id:int}/freeze", self._freeze_host),
             ("POST", "/hosts/{id:int}/thaw", self._thaw_host),
+            ("POST", "/hosts/{id:int}/restart", self._restart_container),
             ("POST", "/hosts/{id:int}/engine_faults", self._engine_faults),
+            ("POST", "/engine_faults", self._engine_faults),
             ("POST", "/wallets", self._wallets),
             ("POST", "/accounts", self._add_account),
             ("POST", "/keys", self._add_key),
@@ -178,11 +180,17 @@ class Admin:
         self.world.lodging.hosts.thaw(order.id)
         return order_view(order, self.world.exchange.now())
 
-    def _engine_faults(self, request: Request, given: Any) -> Json:
-        """Hand engine faults to a host; what they may be is the engines' business."""
+    def _restart_container(self, request: Request, _given: Any) -> Json:
         order = self._order(request.path_params["id"])
-        self.world.lodging.hosts.set_engine_faults(order.id, json.dumps(given))
+        self.world.lodging.restart_container(order.id)
         return order_view(order, self.world.exchange.now())
+
+    def _engine_faults(self, request: Request, given: Any) -> Json:
+        """A list of engine faults for one host, or for all that are there and that come."""
+        wanted = request.path_params.get("id")
+        order_id = None if wanted is None else self._order(wanted).id
+        self.world.lodging.arm_engines(given, order_id)
+        return {"armed": given, "hosts": self.world.lodging.running()}
 
     def _wallets(self, _request: Request, given: Any) -> Json:
         exchange, account = self.world.exchange, self.world.account(given["account"])

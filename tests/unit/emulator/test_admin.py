@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from clore_emulator.lodging import NoHosts
 from support.emulated import FINE_SERVER, KEYS, Emulated, emulated
 
 
@@ -78,10 +79,27 @@ def test_a_lost_host_goes_on_billing_without_a_machine(market: Emulated) -> None
     assert market.ledger()["burn_usd_per_day"] == 36.96
 
 
-def test_hosts_can_be_frozen_and_given_engine_faults(market: Emulated) -> None:
+def test_hosts_can_be_frozen_thawed_and_restarted(market: Emulated) -> None:
     order_id = market.buy()
-    for path in ("freeze", "thaw", "engine_faults"):
+    for path in ("freeze", "thaw", "restart"):
         assert market.admin("POST", f"/hosts/{order_id}/{path}", {})["id"] == order_id
+
+
+def test_engine_faults_reach_hosts_that_are_there_and_that_come() -> None:
+    told: dict[int, str] = {}
+
+    class Listening(NoHosts):
+        def set_engine_faults(self, order_id: int, document: str) -> None:
+            told[order_id] = document
+
+    with emulated(hosts=Listening()) as market:
+        first = market.buy()
+        market.admin("POST", "/engine_faults", ["drops_reasoning"])
+        second = market.buy(98008)
+        market.admin("POST", f"/hosts/{first}/engine_faults", [])
+        answer = market.client.post("/_admin/engine_faults", json=["drops_reason"])
+    assert answer.status_code == 400, "an engine fault that does not exist is refused"
+    assert told == {first: "[]", second: '["drops_reasoning"]'}
 
 
 def test_wallets_accounts_and_keys_can_be_changed(market: Emulated) -> None:

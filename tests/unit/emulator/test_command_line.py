@@ -39,6 +39,7 @@ def test_one_fault_is_shown_in_full() -> None:
 
 def test_lies_and_profiles_are_listed_too() -> None:
     assert set(json.loads(run("faults", "--lies", "--json").stdout)) == set(LIES)
+    assert "drops_reasoning" in run("faults", "--engines").stdout
     assert set(json.loads(run("faults", "--profiles").stdout)) == {"calm", "flaky", "hostile"}
 
 
