@@ -61,16 +61,16 @@ class LedgerOrder:
         return self.ended is None and now < self.created + self.mrl_s
 
 
-def server_row(server_id: int, price: float, **other: Any) -> dict[str, Any]:
+def server_row(server_id: int, cost: float, /, **other: Any) -> dict[str, Any]:
     """An offer in the shape of 2026."""
     row: dict[str, Any] = {
         "id": server_id,
         "owner": 7,
         "mrl": 720,
         "price": {
-            "on_demand": {"bitcoin": 0.0004, "USD-Blockchain": price},
-            "spot": {"USD-Blockchain": price},
-            "usd": {"on_demand_btc": 27.0, "on_demand_usd": price, "spot": 0},
+            "on_demand": {"bitcoin": 0.0004, "USD-Blockchain": cost},
+            "spot": {"USD-Blockchain": cost},
+            "usd": {"on_demand_btc": 27.0, "on_demand_usd": cost, "spot": 0},
         },
         "rented": False,
         "specs": {

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-_COUNTED: Final = re.compile(r"(\d{1,3})x (\S.*)\Z")
+_COUNTED: Final = re.compile(r"(\d{1,3})x\s+(\S.*)\Z")
 _FILLER: Final = re.compile(r"[^a-z0-9]+")
 _MAKER: Final = re.compile(r"\A(nvidia)?(geforce)?")
 
