@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -146,7 +147,18 @@ def _programs(scratch: Scratch) -> dict[str, str]:
         programs[tool] = f'{isolated} {tools} {tool} {hardware} {home} "$@"'
     for name, module in _ENGINES.items():
         programs[name] = _with_python_path(f'exec {interpreter} -m {module} "$@"')
+    if curl := shutil.which("curl", path="/usr/bin:/bin"):
+        programs["curl"] = _with_own_loopback(curl)
     return {name: f"#!/bin/sh\n{text}\n" for name, text in programs.items()}
+
+
+def _with_own_loopback(curl: str) -> str:
+    """Send curl where Python programs go without a namespace (`loopback/sitecustomize.py`)."""
+    return (
+        f'[ -n "$CLORE_EMULATOR_BIND" ] || exec {curl} "$@"\n'
+        f'exec {curl} --connect-to "127.0.0.1::$CLORE_EMULATOR_BIND:" '
+        '--connect-to "localhost::$CLORE_EMULATOR_BIND:" "$@"'
+    )
 
 
 def _with_python_path(command: str) -> str:

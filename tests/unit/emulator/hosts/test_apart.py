@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import socket
 from pathlib import Path
 
@@ -43,6 +44,27 @@ async def test_two_hosts_listen_on_the_same_port_and_each_name_shows_its_own(
             ]
 
         await until(both_answer)
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+@in_loop
+async def test_programs_on_a_host_reach_its_own_port(root: Path, apart: str, name: str) -> None:
+    url = f"http://{name}:8000/"
+    fetch = f"import urllib.request; print(urllib.request.urlopen('{url}').read().decode(), end='')"
+    async with hosts_at(root) as hosts:
+        order = an_order()
+        address = await hosts.start(order, a_server())
+        await hosts.deployed(order["id"])
+        async with login(address.ssh_port_public) as connection:
+            script = "cat > serve.py; python3 serve.py mine >/dev/null 2>&1 </dev/null &"
+            await connection.run(script, input=SERVE_HERE)
+
+            async def answers() -> bool:
+                return (await connection.run(f'python3 -c "{fetch}"')).stdout == "mine"
+
+            await until(answers)
+            if shutil.which("curl", path="/usr/bin:/bin"):
+                assert (await connection.run(f"curl -s {url}")).stdout == "mine"
 
 
 @in_loop
