@@ -11,7 +11,7 @@ import sys
 from emulated import EmulatorError, start, stop
 from ground import Ground
 from report import last_word
-from stack import StackError, ensured_path
+from stack import StackError, ensured
 from up import ROOT, ready_stack, say
 
 
@@ -22,12 +22,12 @@ def main() -> int:
         say("There is nothing to end: `make up` was not run here, or all of .state/ is gone.")
         return 0
     try:
-        path = ensured_path(ROOT)
+        pulumi = ensured(ROOT)
         ground.prepare()
         emulator, started = start(ground)
         if started:
             say(f"The emulated marketplace was not running; started again at {emulator.api}.")
-        stack = ready_stack(ground, emulator, path)
+        stack = ready_stack(ground, emulator, pulumi)
         done = stack.operate("destroy", "--yes", "--skip-preview", "--continue-on-error")
     except (EmulatorError, StackError) as problem:
         print(problem, file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -42,25 +43,27 @@ class Emulator:
     pid: int
     time_scale: float
     api_key_file: Path
-    hub_token_file: Path | None
+    hub_token_file: Path
 
     def ledger(self) -> dict[str, Any]:
         """Return what the judge says: orders, money, requests (docs/emulator.md)."""
-        return dict(_get(f"{self.api}/_admin/ledger"))
+        return dict(_ask("GET", f"{self.api}/_admin/ledger"))
 
     def secrets(self) -> dict[str, str]:
         """Return the keys of the emulated accounts, as the environment has them."""
-        key = self.api_key_file.read_text(encoding="utf-8").strip()
-        if self.hub_token_file is None:
-            return {"CLORE_API_KEY": key}
+        files = {"CLORE_API_KEY": self.api_key_file, "HF_TOKEN": self.hub_token_file}
+        return {name: file.read_text(encoding="utf-8").strip() for name, file in files.items()}
+
+    def admit(self) -> None:
+        """Let the token open every gated repository of the hub, which keeps tokens in memory."""
         token = self.hub_token_file.read_text(encoding="utf-8").strip()
-        return {"CLORE_API_KEY": key, "HF_TOKEN": token}
+        _ask("PUT", f"{self.hub}/_admin/hub/tokens", {token: ["*"]})
 
 
 def running(ground: Ground) -> Emulator | None:
     """Return the emulator if it runs and answers."""
     try:
-        found = _emulator(json.loads(ground.emulator_ready.read_text(encoding="utf-8")))
+        found = _said(ground)
         os.kill(found.pid, 0)
         found.ledger()
     except (OSError, ValueError, KeyError):
@@ -70,9 +73,10 @@ def running(ground: Ground) -> Emulator | None:
 
 def start(ground: Ground) -> tuple[Emulator, bool]:
     """Return the running emulator, and whether it had to be started; its ledger is kept."""
-    found = running(ground)
-    if found:
-        return found, False
+    if not ground.hub_token.exists():
+        write_private(ground.hub_token, f"hf_{secrets.token_hex(17)}")
+    if running(ground):
+        return _admitted(ground), False
     ports = _ports(ground)
     write_private(ground.emulator_log, "")
     process = _launch(ground, ports)
@@ -81,7 +85,7 @@ def start(ground: Ground) -> tuple[Emulator, bool]:
         ready = _first_line(ground.emulator_log)
         if ready:
             write_private(ground.emulator_ready, ready)
-            return _emulator(json.loads(ready)), True
+            return _admitted(ground), True
         time.sleep(0.05)
     said = ground.emulator_log.read_text(encoding="utf-8").splitlines()[-LAST_LINES:]
     raise EmulatorError(
@@ -119,7 +123,7 @@ def _ports(ground: Ground) -> tuple[int, int]:
     """Return the ports of the last time, so that addresses in state stay true, or usual, or free ones."""
     last = (PORT, HUB_PORT)
     with contextlib.suppress(OSError, ValueError, KeyError):
-        said = _emulator(json.loads(ground.emulator_ready.read_text(encoding="utf-8")))
+        said = _said(ground)
         last = (int(said.api.rsplit(":", 1)[1]), int(said.hub.rsplit(":", 1)[1]))
     first, second = (port if _is_free(port) else 0 for port in last)
     return first, second
@@ -141,20 +145,30 @@ def _first_line(log: Path) -> str | None:
     return next((line for line in lines if line.startswith("{") and line.endswith("\n")), None)
 
 
-def _emulator(said: dict[str, Any]) -> Emulator:
-    token = said.get("hf_token_file")
+def _said(ground: Ground) -> Emulator:
+    """Return what the emulator said last; OSError, ValueError or KeyError if it never did."""
+    said = json.loads(ground.emulator_ready.read_text(encoding="utf-8"))
     return Emulator(
         api=str(said["api"]),
         hub=str(said["hub"]),
         pid=int(said["pid"]),
         time_scale=float(said["time_scale"]),
         api_key_file=Path(said["api_key_file"]),
-        hub_token_file=Path(token) if token else None,
+        hub_token_file=ground.hub_token,
     )
 
 
-def _get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=ANSWERS_WITHIN_S) as answer:  # noqa: S310 - loopback
+def _admitted(ground: Ground) -> Emulator:
+    emulator = _said(ground)
+    emulator.admit()
+    return emulator
+
+
+def _ask(method: str, url: str, document: object = None) -> Any:
+    body = None if document is None else json.dumps(document).encode()
+    headers = {"content-type": "application/json"}
+    request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=ANSWERS_WITHIN_S) as answer:  # noqa: S310
         return json.load(answer)
 
 

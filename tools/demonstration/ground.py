@@ -49,6 +49,10 @@ class Ground:
         return self.state / "emulator.log"
 
     @property
+    def hub_token(self) -> Path:
+        return self.state / "hub-token"
+
+    @property
     def project(self) -> Path:
         return self.state / "project"
 
@@ -84,10 +88,15 @@ class Ground:
         if not self.passphrase.exists():
             write_private(self.passphrase, secrets.token_urlsafe(32))
 
-    def copy_project(self, endpoints: Mapping[str, str]) -> None:
-        """Copy the project as it is now; `endpoints` are configuration values of this machine."""
+    def copy_project(self, endpoints: Mapping[str, str], stand_ins: Mapping[str, str]) -> None:
+        """Copy the project as it is now.
+
+        `endpoints` are configuration values of this machine, `stand_ins` directories by part. Pulumi
+        finds stand-ins on PATH too, but then warns about each of them, several times.
+        """
         settings = (self.root / "Pulumi.yaml").read_text(encoding="utf-8")
-        write_private(self.project / "Pulumi.yaml", with_virtualenv(settings, sys.prefix))
+        settings = with_virtualenv(settings, sys.prefix) + plugin_lines(stand_ins)
+        write_private(self.project / "Pulumi.yaml", settings)
         program = (self.root / "__main__.py").read_text(encoding="utf-8")
         write_private(self.project / "__main__.py", program)
         source = self.root / "stacks" / f"Pulumi.{STACK}.yaml"
@@ -119,6 +128,21 @@ def with_virtualenv(settings: str, directory: str) -> str:
     if count != 1:
         raise ValueError(f"Pulumi.yaml names {count} virtual environments, not one")
     return changed
+
+
+KINDS: Final = {
+    "plugin command": ("providers", "command"),
+    "language host python": ("languages", "python"),
+}
+
+
+def plugin_lines(stand_ins: Mapping[str, str]) -> str:
+    """Return the section of Pulumi.yaml that says where stand-ins are; empty without any."""
+    rows = [(*KINDS[part], directory) for part, directory in stand_ins.items()]
+    lines = [
+        f'  {kind}: [{{name: {name}, path: "{directory}"}}]\n' for kind, name, directory in rows
+    ]
+    return "".join(["\nplugins:\n", *lines]) if lines else ""
 
 
 def with_values(stack_file: str, values: Mapping[str, str]) -> str:

@@ -19,7 +19,5 @@ def write_shell_file(ground: Ground, path: str, emulator: Emulator) -> None:
     }
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     files = {"CLORE_API_KEY": emulator.api_key_file, "HF_TOKEN": emulator.hub_token_file}
-    lines += [
-        f'export {name}="$(cat {shlex.quote(str(file))})"' for name, file in files.items() if file
-    ]
+    lines += [f'export {name}="$(cat {shlex.quote(str(file))})"' for name, file in files.items()]
     write_private(ground.shell, "\n".join(lines) + "\n")

@@ -31,15 +31,29 @@ class Outcome:
     changes: Mapping[str, int]
 
 
-def ensured_path(root: Path) -> str:
-    """Return a PATH with Pulumi on it, installing it if need be; what it does is shown."""
+@dataclass(frozen=True)
+class Pulumi:
+    """The parts in use: a PATH that has them, and the directories of our stand-ins, if any."""
+
+    path: str
+    stand_ins: Mapping[str, str]
+
+
+def ensured(root: Path) -> Pulumi:
+    """Return Pulumi, installing it if need be; what is done is shown."""
     program = root / "tools" / "pulumi" / "ensure.py"
     done = subprocess.run(
-        [sys.executable, str(program), "--path"], stdout=subprocess.PIPE, text=True, check=False
+        [sys.executable, str(program)], stdout=subprocess.PIPE, text=True, check=False
     )
     if done.returncode != 0:
         raise StackError("Without the Pulumi CLI nothing can be rented; nothing was.")
-    return done.stdout.strip()
+    said = json.loads(done.stdout)
+    path = [*said["before_path"], os.environ.get("PATH", ""), *said["after_path"]]
+    ours = [part for part in said["parts"] if part["origin"] == "stand-in"]
+    return Pulumi(
+        path=os.pathsep.join(path),
+        stand_ins={part["name"]: str(Path(part["path"]).parent) for part in ours},
+    )
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,7 @@ class Stack:
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.ground.passphrase),
             "PULUMI_DEBUG_COMMANDS": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_SUPPRESS_NEO_LINK": "true",
         }
 
     def exists(self) -> bool:
@@ -78,15 +93,10 @@ class Stack:
         shown = shlex.join(["pulumi", *words, "--stack", STACK])
         print(f"\n$ {shown}", flush=True)
         command = ["pulumi", *words, "--stack", STACK, "--event-log", str(events)]
-        before = signal.signal(signal.SIGINT, lambda *_: None)
-        try:
-            process = subprocess.Popen(
-                [*command, "--suppress-permalink"], cwd=self.ground.project, env=self.environment()
-            )
-            code = process.wait()
-        finally:
-            signal.signal(signal.SIGINT, before)
-        return Outcome(code, _changes(events))
+        process = subprocess.Popen(
+            [*command, "--suppress-permalink=true"], cwd=self.ground.project, env=self.environment()
+        )
+        return Outcome(_wait_patiently(process), _changes(events))
 
     def outputs(self) -> dict[str, Any]:
         """Return the stack's outputs, secrets in clear."""
@@ -135,6 +145,21 @@ class Stack:
         if done.returncode != 0:
             raise StackError(f"`pulumi {words[0]} {words[1]}` failed: {done.stderr.strip()}")
         return done.stdout
+
+
+def _wait_patiently(process: subprocess.Popen[bytes]) -> int:
+    """Wait for the end. Ctrl-C reaches the CLI from the terminal; a SIGTERM is passed on as one."""
+
+    def interrupt(number: int, _: object) -> None:
+        if number == signal.SIGTERM:
+            process.send_signal(signal.SIGINT)
+
+    before = {name: signal.signal(name, interrupt) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return process.wait()
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 def _changes(events: Path) -> dict[str, int]:

@@ -15,7 +15,7 @@ from emulated import Emulator, EmulatorError, start
 from ground import Ground, write_private
 from report import change_line, cost_line, curl_config, endpoint_lines, posts_of
 from shell import write_shell_file
-from stack import Outcome, Stack, StackError, ensured_path
+from stack import Outcome, Pulumi, Stack, StackError, ensured
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CURL_FILE: Final = ".state/endpoint.curl"
@@ -26,16 +26,15 @@ def say(text: str = "") -> None:
     print(text, flush=True)
 
 
-def ready_stack(ground: Ground, emulator: Emulator, path: str) -> Stack:
+def ready_stack(ground: Ground, emulator: Emulator, pulumi: Pulumi) -> Stack:
     """Return the stack, made if need be, and free of what a killed run left."""
-    ground.copy_project(
-        {
-            "apiUrl": emulator.api,
-            "hfEndpoint": emulator.hub,
-            "timeScale": f"{emulator.time_scale:g}",
-        }
-    )
-    stack = Stack(ground, path, emulator.secrets())
+    endpoints = {
+        "apiUrl": emulator.api,
+        "hfEndpoint": emulator.hub,
+        "timeScale": f"{emulator.time_scale:g}",
+    }
+    ground.copy_project(endpoints, pulumi.stand_ins)
+    stack = Stack(ground, pulumi.path, emulator.secrets())
     freed = stack.unlock()
     if freed:
         say(freed)
@@ -87,16 +86,16 @@ def main() -> int:
     """Run the demonstration."""
     ground = Ground(ROOT)
     try:
-        path = ensured_path(ROOT)
+        pulumi = ensured(ROOT)
         ground.prepare()
         emulator, started = start(ground)
         speed = f"one second here is {emulator.time_scale:g} there"
         say(
             f"The emulated marketplace {'is ready' if started else 'runs'} at {emulator.api}; {speed}."
         )
-        write_shell_file(ground, path, emulator)
+        write_shell_file(ground, pulumi.path, emulator)
         posts = posts_of(emulator.ledger())
-        stack = ready_stack(ground, emulator, path)
+        stack = ready_stack(ground, emulator, pulumi)
         done = carry_out(stack)
         if done.code != 0:
             explain_failure(emulator)
