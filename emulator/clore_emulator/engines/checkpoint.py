@@ -167,5 +167,9 @@ def _architecture(config: dict[str, Any], layout: Layout) -> Architecture:
 def _json(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
-    document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    try:
+        document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        message = f"OSError: It looks like the config file at '{path}' is not a valid JSON file."
+        raise LoadError(message) from error
     return document

@@ -23,6 +23,7 @@ def main() -> None:
     if given.uds is not None:
         local = socket.socket(socket.AF_UNIX)
         local.bind(str(given.uds))
+        local.listen()
         sockets.append(local)
     print(f"http://{given.host}:{sockets[0].getsockname()[1]}", flush=True)
     config = uvicorn.Config(create_app(), log_level="warning", lifespan="off")
