@@ -1,7 +1,11 @@
 """The rules of `clore_inference.rules` as Pulumi policies: one policy per rule, same id, same text.
 
 Judged are our deployments, by their component inputs, and containers and commands outside our
-components that start an engine. Mandatory unless the pack's configuration says otherwise.
+components that start an engine. Mandatory unless the pack's configuration says otherwise, which
+takes a reason that every finding then shows (`--policy-pack-config exceptions.json`):
+
+    {"clore-topology-forbid-refused":
+        {"enforcementLevel": "advisory", "reason": "two weeks of tests at 8K, ticket 114"}}
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from typing import Any, Final
 from pulumi_policy import (
     EnforcementLevel,
     Policy,
+    PolicyConfigSchema,
     ReportViolation,
     ResourceValidationArgs,
     ResourceValidationPolicy,
@@ -32,6 +37,8 @@ LEVELS: Final = {
     "mandatory": EnforcementLevel.MANDATORY,
     "warning": EnforcementLevel.ADVISORY,
 }
+REASON: Final = PolicyConfigSchema({"reason": {"type": "string", "minLength": 8}})
+"""Anything shorter explains nothing; the engine refuses a configuration that breaks this."""
 REMEMBERED: Final = 64
 """Resources whose facts are kept: every rule asks for the facts of the same few."""
 
@@ -44,14 +51,17 @@ def policies() -> list[Policy]:
 def _policy(rule: Rule) -> Policy:
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
         facts = facts_of(args)
+        reason = args.get_config().get("reason")
+        configured = f" Configured for this rule: {reason}" if reason else ""
         for finding in rule.run(facts) if facts else ():
-            report(finding.text, None)
+            report(finding.text + configured, None)
 
     return ResourceValidationPolicy(
         name=rule.id,
         description=f"{rule.title[0].upper()}{rule.title[1:]}.",
         validate=validate,
         enforcement_level=LEVELS[rule.severity],
+        config_schema=REASON,
         url=rule.why,
         remediation_steps=rule.fix,
     )
@@ -142,4 +152,5 @@ def _value(value: Any) -> Any:
         return {name: _value(value[name]) for name in value}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_value(one) for one in value]
-    return value
+    # Every number travels as a double; construction was given a whole one.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
