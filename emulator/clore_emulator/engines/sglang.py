@@ -147,7 +147,9 @@ def _load(arguments: ServerArgs, around: Surroundings) -> tuple[Checkpoint, int]
     found = files.open_checkpoint(folder, "hf", arguments.model_path)
     if len(gpus) < arguments.tp_size * arguments.pp_size:
         raise LoadError("RuntimeError: CUDA error: invalid device ordinal")
-    if found.architecture.heads % arguments.tp_size or arguments.tp_size in (3, 6):
+    heads, kv_heads = found.architecture.heads, found.architecture.kv_heads
+    parallel = arguments.tp_size
+    if heads % parallel or max(parallel, kv_heads) % min(parallel, kv_heads):
         raise LoadError("AssertionError")
     context = arguments.context_length or found.architecture.max_context
     if context > found.architecture.max_context:
