@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from clore_inference.market.answers import of_get, of_post
 from clore_inference.market.gpu_name import counted
 from clore_inference.market.lease import is_active
@@ -35,7 +36,9 @@ def test_an_active_order_says_where_it_is_and_what_it_costs() -> None:
     assert is_reachable(order, http=True)
     assert is_active(order, 1783703900)
     assert order_usd_per_day(order, Decimal(1)) == Decimal("2.10"), "2 a day and 5 % fee"
-    assert spent_usd(order, Decimal(1), None) == pytest.approx(Decimal("0.10146"), abs=Decimal("0.00001"))
+    assert spent_usd(order, Decimal(1), None) == pytest.approx(
+        Decimal("0.10146"), abs=Decimal("0.00001")
+    )
 
 
 def test_a_closed_order_is_closed_and_has_no_ports() -> None:

@@ -94,7 +94,7 @@ class Plug:
     at_crash: Callable[[], None] | None = None
 
     def step(self, label: str) -> None:
-        if self.effects_only and label.split()[0] not in EFFECTS:
+        if self.effects_only and label.split(maxsplit=1)[0] not in EFFECTS:
             return
         self.steps.append(label)
         index, self.seen = self.seen, self.seen + 1
@@ -201,9 +201,7 @@ class World:
             if isinstance(seen, Unknown):
                 return seen
             self._delete_lease(market, stack, plug)
-        held = acquire(
-            market, **self._of(stack), request=self.request, accept=self.accept(plug)
-        )
+        held = acquire(market, **self._of(stack), request=self.request, accept=self.accept(plug))
         plug.step("commit")
         stack.lease = held.model_dump(mode="json")
         return seen

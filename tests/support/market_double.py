@@ -15,8 +15,27 @@ from typing import Any
 from clore_inference.market.transport import Call, Raw, Unsent
 
 EPOCH = 1_790_000_000.0
+TICK_S = 1e-6
+"""No two looks at a real clock see the same time."""
+ANSWER_S = 0.15
+"""How long an answer takes."""
 OPERATOR = "operator"
 STRANGER = "stranger"
+
+LISTING_FAULTS: dict[str, tuple[int, Any] | Unsent] = {
+    "fails": (500, {"code": 1}),
+    "drop": Unsent("no answer (ConnectionError)"),
+    "garbage": (200, '{"orders": [{"id": 1'),
+    "limited": (429, {"code": 5}),
+    "revoked": (200, {"code": 3}),
+    "empty_after_error": (500, {"code": 1}),
+}
+CREATE_FAULTS: dict[str, tuple[int, Any] | Unsent] = {
+    "drop_after": Unsent("no answer in time"),
+    "code1_after": (500, {"code": 1}),
+    "limited_after": (429, {"code": 5}),
+    "html_after": (502, {}),
+}
 
 
 class FakeClock:
@@ -27,6 +46,7 @@ class FakeClock:
         self.slept: list[float] = []
 
     def now(self) -> float:
+        self.time += TICK_S
         return self.time
 
     def sleep(self, seconds: float) -> None:
@@ -137,6 +157,7 @@ class MarketDouble:
         self.step(f"{'post' if posts else 'get'} {name}")
         self._judge_pace(name)
         fault = self.faults[name].pop(0) if self.faults[name] else ""
+        self.clock.time += ANSWER_S
         answer = getattr(self, f"_{call.path.strip('/')}")(call, fault)
         if posts:
             self.step(f"posted {name}")
@@ -161,20 +182,9 @@ class MarketDouble:
         return Raw(status, text, float(int(self.now)))
 
     def _listing_fault(self, fault: str, name: str) -> tuple[int, Any] | Unsent | None:
-        if fault == "fails":
-            return 500, {"code": 1}
-        if fault == "drop":
-            return Unsent("no answer (ConnectionError)")
-        if fault == "garbage":
-            return 200, '{"orders": [{"id": 1'
-        if fault == "limited":
-            return 429, {"code": 5}
-        if fault == "revoked":
-            return 200, {"code": 3}
         if fault == "empty_after_error":
             self.faults[name].insert(0, "empty")
-            return 500, {"code": 1}
-        return None
+        return LISTING_FAULTS.get(fault)
 
     def _wallets(self, call: Call, fault: str) -> tuple[int, Any] | Unsent:
         rows = [
@@ -269,12 +279,7 @@ class MarketDouble:
         if body["required_price"] != price and fault != "price_lies":
             return 500, {"code": 1}
         self.add_order(body, server_id, price * (1.5 if fault == "price_lies" else 1))
-        return {
-            "drop_after": Unsent("no answer in time"),
-            "code1_after": (500, {"code": 1}),
-            "limited_after": (429, {"code": 5}),
-            "html_after": (502, {}),
-        }.get(fault, (200, {"code": 0}))
+        return CREATE_FAULTS.get(fault, (200, {"code": 0}))
 
     def add_order(self, body: dict[str, Any], server_id: int, price: float) -> LedgerOrder:
         order = LedgerOrder(

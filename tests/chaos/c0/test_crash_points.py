@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import pytest
+
 from clore_inference.errors import CloreInferenceError
 from support.lease_world import Killed, Plug, Stack, World, new_world
 from support.ledger_judge import assert_no_breach, assert_none_left, assert_one_held

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from clore_inference.errors import CloreInferenceError
 from clore_inference.market import acquire as acquire_module
 from clore_inference.market import lease as lease_module

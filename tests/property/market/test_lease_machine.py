@@ -5,11 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from clore_inference.errors import CloreInferenceError
-from clore_inference.market.observe import Alive, Unknown
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from clore_inference.errors import CloreInferenceError
+from clore_inference.market.observe import Alive, Unknown
 from support.lease_world import IMAGE, Killed, Plug, Stack, new_world
 from support.ledger_judge import (
     assert_no_breach,

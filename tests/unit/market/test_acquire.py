@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+
 from clore_inference.errors import (
     Ambiguous,
     HostRejected,
@@ -20,7 +21,12 @@ from clore_inference.market.guard import open_lease
 from clore_inference.market.order import ActiveOrder, HeldOrder
 from clore_inference.market.ownership import draw_lease_id, mark
 from support.lease_world import IMAGE, PROJECT, MemoryStore, Stack, new_world, order_request
-from support.ledger_judge import assert_below_cap, assert_no_breach, assert_none_left, assert_one_held
+from support.ledger_judge import (
+    assert_below_cap,
+    assert_no_breach,
+    assert_none_left,
+    assert_one_held,
+)
 
 
 def test_one_order_is_bought_with_everything_it_needs() -> None:

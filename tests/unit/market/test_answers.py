@@ -6,13 +6,24 @@ import json
 from itertools import product
 
 import pytest
+
 from clore_inference.market.answers import GET_TABLE, POST_TABLE, of_get, of_post
 from clore_inference.market.transport import Raw, Unsent
 
 STATUSES = (200, 201, 301, 400, 401, 403, 404, 429, 500, 502, 503, 520, 524)
-CODES = (None, 0, 1, 2, 3, 4, 5, 6, 7, -1, "0", True, 0.0, [])
+CODES: tuple[object, ...] = (None, 0, 1, 2, 3, 4, 5, 6, 7, -1, "0", True, 0.0, [])
 ERRORS = (None, "server-already-rented", "server-offline", "exceeded_max_step", "", 7, {"a": 1})
-MALFORMED = ("", "null", "[]", "7", '{"code":', "<html>502</html>", "NaN", '{"code":NaN}', "[" * 9999)
+MALFORMED = (
+    "",
+    "null",
+    "[]",
+    "7",
+    '{"code":',
+    "<html>502</html>",
+    "NaN",
+    '{"code":NaN}',
+    "[" * 9999,
+)
 
 
 @pytest.mark.parametrize(("status", "code"), product(STATUSES, CODES))

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from clore_inference.market.offers import fits, shortlist
 from clore_inference.market.price import all_in, usd_rate
 from clore_inference.market.wire import Server, ServerList, servers_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from clore_inference.errors import ConfigError
 from clore_inference.market.ownership import (
     carries,
