@@ -90,6 +90,7 @@ class HttpTransport:
             return Unsent(f"no answer ({type(error).__name__})")
 
     def _send(self, call: Call, timeout_s: float | None) -> Raw | Unsent:
+        begun = self._clock.now()
         headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
         if call.needs_key:
             headers["auth"] = require_key(self._key).reveal()
@@ -107,11 +108,25 @@ class HttpTransport:
             allow_redirects=False,
             stream=True,
         ) as response:
-            content = _bounded(response)
+            content = self._bounded(response, begun, timeout_s)
             if content is None:
-                return Unsent(f"an answer above {LARGEST_BODY_BYTES} bytes")
+                return Unsent("an answer too long in bytes or in seconds")
             text = content.decode("utf-8", errors="replace")
             return Raw(response.status_code, text, _date(response.headers.get("Date")))
+
+    def _bounded(
+        self, response: requests.Response, begun: float, timeout_s: float | None
+    ) -> bytes | None:
+        """Read a body; None where it is too large, or drips in for longer than allowed."""
+        chunks: list[bytes] = []
+        size = 0
+        for chunk in response.iter_content(65536):
+            size += len(chunk)
+            late = timeout_s is not None and self._clock.now() - begun > timeout_s
+            if late or size > LARGEST_BODY_BYTES:
+                return None
+            chunks.append(chunk)
+        return b"".join(chunks)
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -140,17 +155,6 @@ def require_key(key: Secret | None) -> Secret:
         )
         raise ConfigError([finding])
     return key
-
-
-def _bounded(response: requests.Response) -> bytes | None:
-    chunks: list[bytes] = []
-    size = 0
-    for chunk in response.iter_content(65536):
-        size += len(chunk)
-        if size > LARGEST_BODY_BYTES:
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _date(value: str | None) -> float | None:
