@@ -1,7 +1,7 @@
 # From nothing to a proven endpoint. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup toolchain up down test check lint bench chaos real-engines golden
+.PHONY: help setup environment toolchain up down test check lint bench chaos real-engines golden
 
 PYTHON := .venv/bin/python
 FAST := not slow and not e2e and not official
@@ -24,13 +24,13 @@ help:
 	@echo '  make bench         time to a proven endpoint, and previews against a bare program, as JSON'
 	@echo '  make chaos         kill it at every point and count leaked orders (N=$(N) SEED=$(SEED))'
 	@echo '  make real-engines  the guard in front of real engines'
-	@echo '  make setup         the environment .venv and the Pulumi CLI only'
+	@echo '  make setup         the environment .venv and the Pulumi CLI; says which parts are in use'
 	@echo
 	@echo 'With a real account: README.md. Commands beside pulumi: .venv/bin/clore-inference --help'
 
 # The first interpreter that is new enough and can make virtual environments; a name on PATH may be
 # a shim that does not run.
-setup:
+environment:
 	@for python in python3.11 python3.12 python3.13 python3.14 python3; do \
 	  if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 	  then exec $$python tools/set_up.py; fi; \
@@ -38,16 +38,19 @@ setup:
 	echo 'No Python 3.11 or newer (with venv) is on PATH. Nothing was changed. Install one, for' >&2; \
 	echo 'example python3.11 and python3.11-venv, and repeat.' >&2; exit 1
 
-toolchain: setup
+toolchain: environment
 	@$(PYTHON) tools/pulumi/ensure.py >/dev/null
 
-up: setup
+setup: toolchain
+	@$(PYTHON) tools/pulumi/ensure.py --say
+
+up: environment
 	@$(PYTHON) tools/demonstration/up.py
 
-down: setup
+down: environment
 	@$(PYTHON) tools/demonstration/down.py
 
-lint: setup
+lint: environment
 	@$(PYTHON) -m ruff format --check --quiet . || { echo 'Run: .venv/bin/ruff format .' >&2; exit 1; }
 	@$(PYTHON) -m ruff check --quiet .
 	@$(PYTHON) -m mypy --no-error-summary components emulator tests tools
@@ -57,13 +60,15 @@ check: lint
 	@$(PYTHON) -m pytest -q -m '$(FAST)' -n $(WORKERS)
 
 # Both parts always run; the tests come last, so that their summary does.
-test: setup toolchain
+test: toolchain
 	@status=0; $(MAKE) --no-print-directory lint || status=1; \
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup || status=$$?; exit $$status
 
+# Each is a program tools/<target>.py, or a directory tools/<target> with a __main__.py.
 bench chaos real-engines golden:
-	@test -f tools/$@.py || { \
+	@test -f tools/$@.py || test -f tools/$@/__main__.py || { \
 	  echo 'make $@ is not built yet in this version; nothing was run. `make help` says what is.' >&2; \
 	  exit 2; }
-	@$(MAKE) --no-print-directory setup toolchain
-	@N='$(N)' SEED='$(SEED)' $(PYTHON) tools/$@.py
+	@$(MAKE) --no-print-directory toolchain
+	@program=tools/$@; test -d $$program || program=$$program.py; \
+	N='$(N)' SEED='$(SEED)' $(PYTHON) $$program

@@ -8,6 +8,17 @@ from typing import Any, Final
 
 QUESTION: Final = "Say hello."
 
+DONE: Final = {
+    "create": "created",
+    "update": "updated",
+    "replace": "replaced",
+    "delete": "deleted",
+}
+"""What the engine calls what it did; other words (`read`, `refresh`) stay."""
+
+MANNERS: Final = ("silent", "show-error", 'write-out = "\\n"')
+"""For curl: no progress bar, but errors, and the prompt on a line of its own."""
+
 
 def curl_config(endpoint: str, key: str) -> str:
     """Return a file for `curl -K`: the address and the key, so that the key is in no argument."""
@@ -16,7 +27,7 @@ def curl_config(endpoint: str, key: str) -> str:
         "header": f"Authorization: Bearer {key}",
     }
     lines = [f"{name} = {_quoted(value)}" for name, value in values.items()]
-    return "\n".join([*lines, 'header = "Content-Type: application/json"', "show-error", ""])
+    return "\n".join([*lines, 'header = "Content-Type: application/json"', *MANNERS, ""])
 
 
 def _quoted(value: str) -> str:
@@ -59,9 +70,8 @@ def change_line(changes: Mapping[str, int], posts: int) -> str:
     """Say what this run did."""
     if not changes and not posts:
         return "Nothing was bought, posted or changed: everything was in place already."
-    done = (
-        ", ".join(f"{count} {kind}" for kind, count in sorted(changes.items())) or "nothing changed"
-    )
+    words = [f"{count} {DONE.get(kind, kind)}" for kind, count in sorted(changes.items())]
+    done = ", ".join(words) or "nothing changed"
     return f"This run: {done}; {posts} POST{'' if posts == 1 else 's'} to the marketplace."
 
 

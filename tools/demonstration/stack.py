@@ -17,6 +17,8 @@ from typing import Any, Final
 from ground import STACK, Ground
 
 ASK_WITHIN_S: Final = 60.0
+KILLED: Final = 1
+"""The exit code that stands for a CLI which a signal ended."""
 
 
 class StackError(Exception):
@@ -96,7 +98,8 @@ class Stack:
         process = subprocess.Popen(
             [*command, "--suppress-permalink=true"], cwd=self.ground.project, env=self.environment()
         )
-        return Outcome(_wait_patiently(process), _changes(events))
+        code = _wait_patiently(process)
+        return Outcome(code if code >= 0 else KILLED, _changes(events))
 
     def outputs(self) -> dict[str, Any]:
         """Return the stack's outputs, secrets in clear."""

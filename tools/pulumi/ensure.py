@@ -3,6 +3,7 @@
     python tools/pulumi/ensure.py            the description (see toolchain.py) as JSON
     python tools/pulumi/ensure.py --shell    a line for `eval` that puts all parts on PATH
     python tools/pulumi/ensure.py --path     the value of PATH alone
+    python tools/pulumi/ensure.py --say      the parts for people, and how to use them in a shell
 
 The CLI is looked for on PATH (3.259 or newer), among what an earlier run installed, with the official
 installer, and as a Go module; the language host and the plugin `command` beside it, on PATH, in
@@ -228,6 +229,15 @@ def write_description(toolchain: Toolchain, file: Path) -> None:
     Path(new.name).replace(file)
 
 
+def in_words(toolchain: Toolchain) -> list[str]:
+    """Say which parts are in use, and what a shell needs to find them."""
+    lines = ["Pulumi is ready:", *[f"  {part}" for part in toolchain.parts]]
+    if toolchain.before_path or toolchain.after_path:
+        command = f"{Path(sys.executable)} {HERE / 'ensure.py'} --shell"
+        lines += ["For your own pulumi commands in this shell:", f'  eval "$({command})"']
+    return lines
+
+
 def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(
@@ -236,6 +246,7 @@ def main() -> int:
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--shell", action="store_true", help="print `export PATH=…`")
     shape.add_argument("--path", action="store_true", help="print the value of PATH")
+    shape.add_argument("--say", action="store_true", help="list the parts for people")
     wanted = parser.parse_args()
     try:
         toolchain = ensure(os.environ)
@@ -247,6 +258,8 @@ def main() -> int:
         print(f"export PATH={shlex.quote(path)}")
     elif wanted.path:
         print(path)
+    elif wanted.say:
+        print("\n".join(in_words(toolchain)))
     else:
         print(toolchain.to_json(), end="")
     return 0
