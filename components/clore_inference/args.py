@@ -90,6 +90,8 @@ class GpuOrderArgs(DeploymentWishes):
     """OpenSSH public key that the order installs."""
     private_key: pulumi.Input[str]
     """Its private key, with which the host is attested. Secret."""
+    hf_token: NotRequired[pulumi.Input[str]]
+    """Must open the repository of the weights before anything is bought. Secret."""
 
 
 class HostArgs(DeploymentWishes):

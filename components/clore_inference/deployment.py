@@ -44,9 +44,12 @@ class MistralDeployment(pulumi.ComponentResource):
             "public_key": keys.public_key,
             "private_key": keys.private_key,
         }
-        order = GpuOrder(f"{part}-order", with_keys, pulumi.ResourceOptions(parent=self))
+        token = {word: args[word] for word in ("hf_token",) if word in args}
+        order = GpuOrder(
+            f"{part}-order", with_keys | token, pulumi.ResourceOptions(parent=self)
+        )
         host: dict[str, Any] = wishes | order.link | {"private_key": keys.private_key}
-        with_token: Any = host | {word: args[word] for word in ("hf_token",) if word in args}
+        with_token: Any = host | token
         cache = HfCache(f"{part}-weights", with_token, self._living_on(order, []))
         with_key: Any = host | {"endpoint_key": keys.endpoint_key}
         server = InferenceServer(

@@ -1,11 +1,14 @@
 """GpuOrder: the guard and the lease of one accepted host on the Clore.ai marketplace."""
 
+import json
+from dataclasses import asdict
 from typing import Any, Final
 
 import pulumi
 from pulumi.dynamic import Resource
 
 from clore_inference.args import GpuOrderArgs
+from clore_inference.lifecycle.repository import wanted_repository
 from clore_inference.lifecycle.wanted import host_requirement, order_request
 from clore_inference.providers import LeaseGuardProvider, LeaseProvider
 from clore_inference.settings import parsed
@@ -21,12 +24,16 @@ class LeaseGuard(Resource, module="clore", name="LeaseGuard"):
     """Hashes that tell the account; any one of them is enough."""
 
     def __init__(
-        self, name: str, ports: list[int], opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        ports: list[int],
+        weights: dict[str, pulumi.Input[Any]],
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """`weights` is the `repository` that must open, and the `hf_token` for it; see its create."""
         props = {"project": pulumi.get_project(), "ports": [str(port) for port in ports]}
-        super().__init__(
-            LeaseGuardProvider(), name, {**props, "lease_id": None, "account": None}, opts
-        )
+        later = {"lease_id": None, "account": None}
+        super().__init__(LeaseGuardProvider(), name, {**props, **weights, **later}, opts)
 
 
 KNOWN_AFTER_ACCEPTANCE: Final = (
@@ -85,9 +92,11 @@ class GpuOrder(pulumi.ComponentResource):
     ) -> None:
         super().__init__("clore:index:GpuOrder", name, {}, opts)
         spec = parsed(args)
-        guard = LeaseGuard(
-            f"{name}-guard", [SSH_PORT, API_PORT], pulumi.ResourceOptions(parent=self)
-        )
+        weights: dict[str, Any] = {"repository": json.dumps(asdict(wanted_repository(spec)))}
+        if "hf_token" in args:
+            weights["hf_token"] = pulumi.Output.secret(args["hf_token"])
+        mine = pulumi.ResourceOptions(parent=self)
+        guard = LeaseGuard(f"{name}-guard", [SSH_PORT, API_PORT], weights, mine)
         request = pulumi.Output.from_input(args["public_key"]).apply(
             lambda public_key: order_request(spec, public_key).model_dump_json()
         )

@@ -6,7 +6,13 @@ from clore_inference.args import HfCacheArgs
 from clore_inference.host import bootstrap, following
 from clore_inference.lifecycle import documents
 from clore_inference.lifecycle.wanted import fetch_job
-from clore_inference.on_order import child_of, followed_from_here, host_link, started_on
+from clore_inference.on_order import (
+    child_of,
+    followed_from_here,
+    host_link,
+    last_line,
+    started_on,
+)
 from clore_inference.settings import parsed
 
 
@@ -49,5 +55,5 @@ class HfCache(pulumi.ComponentResource):
             triggers=triggers,
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[started])),
         )
-        self.snapshot = followed.stdout
+        self.snapshot = last_line(followed)
         self.register_outputs({"snapshot": self.snapshot})

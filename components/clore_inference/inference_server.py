@@ -10,7 +10,13 @@ from clore_inference.args import InferenceServerArgs
 from clore_inference.host import bootstrap, following
 from clore_inference.lifecycle import documents
 from clore_inference.lifecycle.wanted import serve_job
-from clore_inference.on_order import child_of, followed_from_here, host_link, started_on
+from clore_inference.on_order import (
+    child_of,
+    followed_from_here,
+    host_link,
+    last_line,
+    started_on,
+)
 from clore_inference.providers import EngineLivenessProvider
 from clore_inference.settings import parsed
 
@@ -62,12 +68,13 @@ class InferenceServer(pulumi.ComponentResource):
             triggers=triggers,
             opts=child,
         )
-        self.start_id = started.stdout.apply(lambda line: str(json.loads(line)["start_id"]))
-        self.ready = followed_from_here(
+        self.ready = followed = followed_from_here(
             name,
             script=following.follow_command("engine"),
             document=known.apply(lambda values: documents.follow(job, spec, values)),
-            triggers=[*triggers, self.start_id],
+            triggers=[*triggers, started.stdout],
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[started])),
         )
+        # The follower knows best: it starts an engine again that ended before it was ready.
+        self.start_id = last_line(followed).apply(lambda line: str(json.loads(line)["start_id"]))
         self.register_outputs({"startId": self.start_id})

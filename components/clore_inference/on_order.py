@@ -104,6 +104,11 @@ def followed_from_here(
     )
 
 
+def last_line(followed: command.local.Command) -> pulumi.Output[str]:
+    """What a follower ended with: one line of JSON, after its lines of progress."""
+    return followed.stdout.apply(lambda text: text.strip().splitlines()[-1])
+
+
 def _on_triggers_only(opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
     extra = pulumi.ResourceOptions(ignore_changes=NOT_A_REASON_TO_RUN_AGAIN)
     return pulumi.ResourceOptions.merge(opts, extra)

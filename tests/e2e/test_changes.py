@@ -67,7 +67,7 @@ def test_a_dead_engine_is_seen_and_started_again_by_the_next_up(
     assert rental.up().code == 0
     order = rental.order_id()
     start = rental.outputs()["startId"]
-    market.engine_faults(order, "crashes_on_request")
+    market.engine_faults(order, "crashes_on_request", "crashes_at_load")
     rental.ask({"model": "mistral-medium-3.5", "messages": [{"role": "user", "content": "Die."}]})
     rental.wait_until_engine_is("dead")
     market.engine_faults(order)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from clore_inference.lifecycle.repository import Wanted, look, require
 from clore_inference.lifecycle.session import Properties, Session
 from clore_inference.market.fingerprint import fingerprint
 from clore_inference.market.guard import sweep_lease
 from clore_inference.market.ownership import draw_lease_id
+from clore_inference.secret import Secret
 
 
 def create(session: Session, inputs: Properties) -> dict[str, Any]:
-    """Draw a lease id and note the account; posts nothing, costs nothing."""
+    """Draw a lease id and note the account; posts nothing, costs nothing.
+
+    Raises ConfigError where the hub says for certain that the weights cannot be fetched.
+    """
     session.require_key()
+    _require_weights(session, inputs)
     project = str(inputs["project"])
     ports = [int(port) for port in inputs["ports"]]
     account = fingerprint(session.marketplace)
@@ -22,6 +29,19 @@ def create(session: Session, inputs: Properties) -> dict[str, Any]:
         "lease_id": draw_lease_id(project, ports),
         "account": list(account),
     }
+
+
+def _require_weights(session: Session, inputs: Properties) -> None:
+    """Refuse to go on to a purchase whose host could never fetch the weights."""
+    if not inputs.get("repository"):
+        return
+    given = json.loads(inputs["repository"])
+    elsewhere = tuple((release, name) for release, name in given.pop("elsewhere"))
+    token = Secret(str(inputs["hf_token"])) if inputs.get("hf_token") else None
+    standing = look(Wanted(**given, elsewhere=elsewhere), token)
+    text = require(standing)
+    if standing.state == "unknown":
+        session.warn(text)
 
 
 def delete(session: Session, state: Properties) -> None:

@@ -25,8 +25,11 @@ def diff(session: Session, state: Properties, inputs: Properties) -> Change:
     from clore_inference.host.status import engine_status  # noqa: PLC0415 - imports asyncssh
 
     status = engine_status(login_of(inputs), timeout_s=STATUS_TIMEOUT_S)
-    if status.state == "dead":
-        session.warn(f"the engine on order {state['order_id']} is dead: {status.reason}")
+    if status.state in ("dead", "absent"):
+        session.warn(
+            f"the engine on order {state['order_id']} is {status.state}: {status.reason}. "
+            "It is started again."
+        )
         return Change(replaces=("token",))
     if status.state == "unreachable":
         session.warn(
