@@ -45,9 +45,7 @@ class MistralDeployment(pulumi.ComponentResource):
             "private_key": keys.private_key,
         }
         token = {word: args[word] for word in ("hf_token",) if word in args}
-        order = GpuOrder(
-            f"{part}-order", with_keys | token, pulumi.ResourceOptions(parent=self)
-        )
+        order = GpuOrder(f"{part}-order", with_keys | token, pulumi.ResourceOptions(parent=self))
         host: dict[str, Any] = wishes | order.link | {"private_key": keys.private_key}
         with_token: Any = host | token
         cache = HfCache(f"{part}-weights", with_token, self._living_on(order, []))

@@ -93,7 +93,7 @@ class GpuOrder(pulumi.ComponentResource):
         super().__init__("clore:index:GpuOrder", name, {}, opts)
         spec = parsed(args)
         weights: dict[str, Any] = {"repository": json.dumps(asdict(wanted_repository(spec)))}
-        if "hf_token" in args:
+        if args.get("hf_token") is not None:
             weights["hf_token"] = pulumi.Output.secret(args["hf_token"])
         mine = pulumi.ResourceOptions(parent=self)
         guard = LeaseGuard(f"{name}-guard", [SSH_PORT, API_PORT], weights, mine)

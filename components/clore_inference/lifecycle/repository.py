@@ -80,9 +80,7 @@ def wanted_repository(spec: DeploymentSpec) -> Wanted:
     )
 
 
-def judged(
-    wanted: Wanted, status: int, headers: Mapping[str, str], *, has_token: bool
-) -> Standing:
+def judged(wanted: Wanted, status: int, headers: Mapping[str, str], *, has_token: bool) -> Standing:
     """Return what an answer to the HEAD means; `headers` are case-insensitive."""
     code = headers.get("X-Error-Code", "")
     said = headers.get("X-Error-Message", "")
@@ -117,17 +115,28 @@ def _text(wanted: Wanted, state: State, answer: str, *, has_token: bool) -> str:
 def _refusal(wanted: Wanted, state: State, place: str, *, has_token: bool) -> tuple[str, str]:
     """What is true, and what to run next."""
     if state == "bad-token":
-        return f"The hub refuses the token for {place}", f"Make a new one at {TOKENS_PAGE}, then export HF_TOKEN."
+        return (
+            f"The hub refuses the token for {place}",
+            f"Make a new one at {TOKENS_PAGE}, then export HF_TOKEN.",
+        )
     if state == "no-revision":
         fix = "Take a commit that the repository's page lists under Files, History, for `revision`."
         return f"{place} has no revision {wanted.revision}", fix
     if state == "closed" and has_token:
-        fix = f"Accept the terms on {place} with the token's account, or use another account's token."
+        fix = (
+            f"Accept the terms on {place} with the token's account, or use another account's token."
+        )
         return f"{place} is closed to the token's account", fix
     if state == "closed":
-        fix = f"Accept the terms on {place}, make a read token at {TOKENS_PAGE}, and export HF_TOKEN."
+        fix = (
+            f"Accept the terms on {place}, make a read token at {TOKENS_PAGE}, and export HF_TOKEN."
+        )
         return f"{place} is closed to strangers, and there is no token", fix
-    seen = "does not exist, or the token may not see it" if has_token else "does not exist, or is private"
+    seen = (
+        "does not exist, or the token may not see it"
+        if has_token
+        else "does not exist, or is private"
+    )
     return f"{place} {seen}", _elsewhere(wanted)
 
 
