@@ -75,15 +75,15 @@ def run(words: list[str], purpose: str, *, of: int = 0) -> None:
         raise ValueError("the process was started without a pipe")
     last: deque[str] = deque(maxlen=LAST_LINES)
     begun = said = time.monotonic()
-    count = 0
+    count, doing = 0, "fetching"
     with process.stdout as lines:
         for line in lines:
             last.append(line.rstrip())
             count += line.startswith(("Collecting ", "Requirement already satisfied"))
+            doing = "installing" if line.startswith("Installing") else doing
             now = time.monotonic()
             if of and now - said >= SAY_EVERY_S:
                 said = now
-                doing = "installing" if line.startswith("Installing") else "fetching"
                 say(f"  {now - begun:.0f} s: {doing}, {min(count, of)} of {of} packages")
     if process.wait() != 0:
         text = "\n".join(last)
