@@ -4,6 +4,7 @@
 .PHONY: help setup environment toolchain up down test check lint bench chaos real-engines golden
 
 PYTHON := .venv/bin/python
+SOURCES := components emulator policies tests tools __main__.py
 FAST := not slow and not e2e and not official
 WORKERS := 2
 N := 40
@@ -51,8 +52,9 @@ down: environment
 	@$(PYTHON) tools/demonstration/down.py
 
 lint: environment
-	@$(PYTHON) -m ruff format --check --quiet . || { echo 'Run: .venv/bin/ruff format .' >&2; exit 1; }
-	@$(PYTHON) -m ruff check --quiet .
+	@$(PYTHON) -m ruff format --check --quiet $(SOURCES) || \
+	  { echo 'Run: .venv/bin/ruff format $(SOURCES)' >&2; exit 1; }
+	@$(PYTHON) -m ruff check --quiet $(SOURCES)
 	@$(PYTHON) -m mypy --no-error-summary components emulator tests tools
 	@.venv/bin/lint-imports --no-timing >/dev/null || .venv/bin/lint-imports
 
