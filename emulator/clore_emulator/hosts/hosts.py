@@ -80,7 +80,7 @@ class Hosts:
         self._root = root.resolve()
         self._time_scale = time_scale
         self._seed = seed
-        self._hub = HubDoor(hub_url, hub_socket)
+        self._hub = HubDoor(hub_url, hub_socket, self._root)
         self._log = log
         self._sleep = sleep or (lambda seconds: asyncio.sleep(seconds / time_scale))
         self._hosts: dict[int, _Host] = {}

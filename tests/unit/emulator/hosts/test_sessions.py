@@ -62,7 +62,8 @@ async def test_exit_statuses_and_signals_are_told(root: Path) -> None:
         signalled = await connection.run("kill -TERM $$")
         assert signalled.exit_signal is not None
         assert signalled.exit_signal[0] == "TERM"
-        process = await connection.create_process("sleep 60")
+        process = await connection.create_process("echo up; exec sleep 60")
+        assert await process.stdout.readline() == "up\n", "a shell that still forks may miss it"
         process.send_signal("INT")
         await process.wait()
         assert process.exit_signal is not None
