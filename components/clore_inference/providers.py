@@ -8,7 +8,8 @@ this module creates no resource and reads no configuration.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from pulumi.dynamic import (
@@ -56,12 +57,19 @@ class _SessionProvider(ResourceProvider):
             say=engine_link.say,
             warn=engine_link.warn,
         )
+        engine_link.end_with_engine()
 
     @property
     def session(self) -> Session:
         """The session of this process."""
         assert self._session is not None, "the engine calls configure first"  # noqa: S101
         return self._session
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Shield what is done here, and keep the process until it is done."""
+        with engine_link.working(), self.session.shielded():
+            yield
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
         """Nothing changes unless a provider says so."""
@@ -89,7 +97,7 @@ class LeaseGuardProvider(_SessionProvider):
         """Draw the id; its first characters serve as the resource's id."""
         from clore_inference.lifecycle import guard  # noqa: PLC0415
 
-        with self.session.shielded():
+        with self.at_work():
             state = guard.create(self.session, props)
         return CreateResult(state["lease_id"], state)
 
@@ -97,7 +105,7 @@ class LeaseGuardProvider(_SessionProvider):
         """Cancel whatever carries the lease's mark."""
         from clore_inference.lifecycle import guard  # noqa: PLC0415
 
-        with self.session.shielded():
+        with self.at_work():
             guard.delete(self.session, props)
 
 
@@ -108,7 +116,7 @@ class LeaseProvider(_SessionProvider):
         """Adopt or buy, and accept."""
         from clore_inference.lifecycle import lease  # noqa: PLC0415
 
-        with self.session.shielded():
+        with self.at_work():
             state = lease.create(self.session, props)
         return CreateResult(state["order_id"], state)
 
@@ -119,28 +127,28 @@ class LeaseProvider(_SessionProvider):
         coming = unknown(news, "lease_id", "request", "requirement")
         if coming:
             return _diff_result(Change(replaces=coming))
-        with self.session.shielded():
+        with self.at_work():
             return _diff_result(lease.diff(self.session, olds, news))
 
     def read(self, id_: str, props: Props) -> ReadResult:
         """Keep the id; say whether the order is lost."""
         from clore_inference.lifecycle import lease  # noqa: PLC0415
 
-        with self.session.shielded():
+        with self.at_work():
             return ReadResult(id_, lease.read(self.session, props))
 
     def update(self, _id: str, olds: Props, news: Props) -> UpdateResult:
         """Cancel duplicates."""
         from clore_inference.lifecycle import lease  # noqa: PLC0415
 
-        with self.session.shielded():
+        with self.at_work():
             return UpdateResult(lease.update(self.session, olds, news))
 
     def delete(self, _id: str, props: Props) -> None:
         """Cancel, verified."""
         from clore_inference.lifecycle import lease  # noqa: PLC0415
 
-        with self.session.shielded():
+        with self.at_work():
             lease.delete(self.session, props)
 
 
@@ -161,7 +169,7 @@ class EngineLivenessProvider(_SessionProvider):
         coming = unknown(news, "order_id", "ssh_host", "ssh_port", "host_key", "private_key")
         if coming:
             return _diff_result(Change(replaces=coming if "order_id" in coming else ()))
-        with self.session.shielded():
+        with self.at_work():
             return _diff_result(liveness.diff(self.session, olds, news))
 
 
@@ -172,7 +180,7 @@ class ProbeProvider(_SessionProvider):
         """Prove the endpoint."""
         from clore_inference.lifecycle import probe  # noqa: PLC0415
 
-        with self.session.shielded():
+        with self.at_work():
             state = probe.create(self.session, props)
         return CreateResult(str(state["start_id"]), state)
 
@@ -183,5 +191,5 @@ class ProbeProvider(_SessionProvider):
         coming = unknown(news, "order_id", "start_id", "http_url", "endpoint_key", "private_key")
         if coming:
             return _diff_result(Change(replaces=coming))
-        with self.session.shielded():
+        with self.at_work():
             return _diff_result(probe.diff(self.session, olds, news))
