@@ -12,9 +12,9 @@ from clore_inference.hf_cache import HfCache
 from clore_inference.inference_server import InferenceServer
 from clore_inference.keys import Keys
 from clore_inference.on_order import goes_with
-from clore_inference.rules import plan
+from clore_inference.preview import say_outlook, say_plan
 from clore_inference.settings import constructed
-from clore_inference.spec import API_PORT, DeploymentSpec, Finding
+from clore_inference.spec import API_PORT, DeploymentSpec
 
 
 class MistralDeployment(pulumi.ComponentResource):
@@ -36,7 +36,7 @@ class MistralDeployment(pulumi.ComponentResource):
     ) -> None:
         spec, findings = constructed(args)
         super().__init__("clore:index:MistralDeployment", name, spec.flat(), opts)
-        self._say_plan(spec, findings)
+        say_plan(spec, findings, self)
         keys = Keys(f"{name}-keys", pulumi.ResourceOptions(parent=self))
         part = f"{name}-g{spec.generation}"
         wishes: dict[str, Any] = spec.as_args()
@@ -46,6 +46,7 @@ class MistralDeployment(pulumi.ComponentResource):
         }
         token = {word: args[word] for word in ("hf_token",) if word in args}
         order = GpuOrder(f"{part}-order", with_keys | token, pulumi.ResourceOptions(parent=self))
+        say_outlook(spec, args, order.order_id, self)
         host: dict[str, Any] = wishes | order.link | {"private_key": keys.private_key}
         with_token: Any = host | token
         cache = HfCache(f"{part}-weights", with_token, self._living_on(order, []))
@@ -67,12 +68,6 @@ class MistralDeployment(pulumi.ComponentResource):
     def _living_on(self, order: GpuOrder, after: list[pulumi.Resource]) -> pulumi.ResourceOptions:
         mine = pulumi.ResourceOptions(parent=self)
         return pulumi.ResourceOptions.merge(mine, goes_with(order.lease, after=after))
-
-    def _say_plan(self, spec: DeploymentSpec, findings: tuple[Finding, ...]) -> None:
-        if pulumi.runtime.is_dry_run():
-            pulumi.log.info("\n".join(plan(spec, ()).lines()), self)
-        for finding in findings:
-            pulumi.log.warn(finding.text, self)
 
     def _worth_exporting(
         self,

@@ -76,6 +76,12 @@ class Client:
         """GET /marketplace: every server; needs no key. Asked again on failure; free."""
         return self._patient(Call("GET", "/marketplace", needs_key=False), servers_of)
 
+    def marketplace_soon(self, deadline: float) -> Listing[ServerList]:
+        """The same, asked once and until `deadline`, in marketplace seconds."""
+        call = Call("GET", "/marketplace", needs_key=False)
+        listing, _ = self._once(call, servers_of, deadline)
+        return listing
+
     def wallets(self) -> Listing[tuple[Wallet, ...]]:
         """GET /wallets: balances and deposit addresses. Asked again on failure; free."""
         return self._patient(Call("GET", "/wallets"), wallets_of)

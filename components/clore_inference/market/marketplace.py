@@ -91,8 +91,15 @@ class Marketplace:
         """Who of this machine posted where."""
         return Claims(self.store, self.clock)
 
-    def browse(self, request: OrderRequest) -> Shortlist:
-        """What could be rented now, for a preview; buys nothing and needs no key."""
-        market = self.client.marketplace().rows
+    def browse(self, request: OrderRequest, *, within_real_s: float | None = None) -> Shortlist:
+        """What could be rented now, for a preview; buys nothing and needs no key.
+
+        With `within_real_s` wall-clock seconds it asks once and raises ListingFailed after them.
+        """
+        if within_real_s is None:
+            market = self.client.marketplace().rows
+        else:
+            deadline = self.clock.now() + within_real_s / self.clock.real(1)
+            market = self.client.marketplace_soon(deadline).rows
         rate = usd_rate(market, request.currency)
         return shortlist(market, request, usd_rate=rate, excluded=self.exclusions.current())

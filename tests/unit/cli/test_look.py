@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from clore_inference.cli import doctor
-from clore_inference.cli.offers import as_dict, lines
 from clore_inference.cli.wish import wished
 from clore_inference.errors import ConfigError
 from clore_inference.market.offers import shortlist
-from clore_inference.market.request import OrderRequest
-from clore_inference.market.wire import Server, ServerList
+from clore_inference.market.table import as_dict, lines
+from clore_inference.market.wire import ServerList
+from support.offers import REQUEST, server
 from support.program import program
 
 STACK = """config:
@@ -34,7 +34,42 @@ def test_a_plan_needs_no_pulumi_and_no_network(
 ) -> None:
     ran = program("plan", "--stack", "org/project/mine", "--cwd", stack, capsys=capsys)
     assert ran.code == 0, ran.err
-    assert "vllm serve mistralai/Mistral-Medium-3.5-FP8 --tensor-parallel-size 4" in ran.out
+    assert (
+        "vllm serve mistralai/Mistral-Medium-3.5-FP8 \\\n        --tensor-parallel-size 4"
+        in ran.out
+    )
+    assert "Offers were not looked at" in ran.out, "what was not looked at is said"
+
+
+def test_a_plan_for_machines_answers_six_questions_and_says_what_nobody_looked_at(
+    capsys: pytest.CaptureFixture[str], stack: str
+) -> None:
+    ran = program("plan", "--stack", "mine", "--cwd", stack, "--json", capsys=capsys)
+    document = json.loads(ran.out)
+    assert len(document["answers"]) == 6
+    assert all(one["answer"] for one in document["answers"].values())
+    assert set(document["network"]["not_looked_at"]) == {"offers", "repository"}
+
+
+def test_a_plan_as_markdown_is_the_same_bytes_on_every_run(
+    capsys: pytest.CaptureFixture[str], stack: str
+) -> None:
+    options = ["plan", "--stack", "mine", "--cwd", stack, "--markdown"]
+    first = program(*options, capsys=capsys)
+    assert first.out.startswith("## mistral-medium-3.5 on 4xH100 with vllm: may run")
+    assert program(*options, capsys=capsys).out == first.out
+    both = program(*options, "--json", capsys=capsys)
+    assert both.code == 2
+
+
+def test_a_plan_with_offers_survives_a_silent_network(
+    capsys: pytest.CaptureFixture[str], stack: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    silent = ["--set", "apiUrl=http://127.0.0.1:9", "--set", "hfEndpoint=http://127.0.0.1:9"]
+    ran = program("plan", "--stack", "mine", "--cwd", stack, *silent, "--offers", capsys=capsys)
+    assert ran.code == 0, ran.err
+    assert ran.out.count("not looked at") == 2
 
 
 def test_a_refused_plan_says_why_and_ends_with_1(
@@ -69,28 +104,6 @@ def test_a_missing_stack_file_is_named(tmp_path: Path) -> None:
 def test_a_fast_clock_needs_an_emulator() -> None:
     with pytest.raises(ConfigError, match="loopback"):
         wished(None, None, None, ["timeScale=60"]).clock.now()
-
-
-REQUEST = OrderRequest(
-    gpu="H100-80GB",
-    gpu_names=("NVIDIA H100 80GB HBM3",),
-    gpu_count=4,
-    max_usd_per_day="45",
-    image="vllm/vllm-openai:v0.32.0",
-    ports={22: "tcp", 8000: "http"},
-    ssh_public_key="",
-)
-
-
-def server(number: int, price: float) -> Server:
-    row = {
-        "id": number,
-        "rented": False,
-        "specs": {"gpu": "4x NVIDIA H100 80GB HBM3", "gpuram": 80},
-        "allowed_coins": ["USD-Blockchain"],
-        "price": {"on_demand": {"USD-Blockchain": price}},
-    }
-    return Server.model_validate(row)
 
 
 def test_offers_are_a_table_with_the_story_of_the_rest() -> None:

@@ -140,7 +140,7 @@ def session(warned: list[str]) -> Session:
 def test_the_guard_refuses_before_the_marketplace_is_even_asked(
     hub: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "fingerprint", lambda _: pytest.fail("the market was asked"))
+    monkeypatch.setattr(guard, "open_lease", lambda *_: pytest.fail("the market was asked"))
     with pytest.raises(ConfigError, match="nothing was bought") as raised:
         guard.create(session([]), guard_inputs(hub.url, CANARY))
     assert CANARY not in str(raised.value)
@@ -149,7 +149,7 @@ def test_the_guard_refuses_before_the_marketplace_is_even_asked(
 def test_the_guard_goes_on_past_a_hub_that_is_silent_with_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(guard, "fingerprint", lambda _: ("a",))
+    monkeypatch.setattr(guard, "open_lease", lambda *_: ("a",))
     warned: list[str] = []
     state = guard.create(session(warned), guard_inputs(f"http://127.0.0.1:{unused_port()}", CANARY))
     assert state["lease_id"]

@@ -1,0 +1,122 @@
+"""What the network adds to a plan: the offers that fit now, and whether the weights can be fetched.
+
+Both are asked side by side, within a bound; what did not answer is said and changes nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from clore_inference.clock import clock_for
+from clore_inference.errors import CloreInferenceError
+from clore_inference.lifecycle.repository import Standing, look, wanted_repository
+from clore_inference.lifecycle.wanted import order_request
+from clore_inference.market.marketplace import Marketplace
+from clore_inference.market.offers import Shortlist
+from clore_inference.market.table import as_dict, lines
+from clore_inference.secret import Secret
+from clore_inference.spec import DeploymentSpec
+
+OFFLINE: Final = "CLORE_INFERENCE_OFFLINE"
+"""Environment variable: when it is set, previews ask nobody."""
+SHOWN: Final = 5
+"""Offers in a preview; `clore-inference offers` has them all."""
+
+T = TypeVar("T")
+
+
+class Asked(Generic[T]):
+    """A question on its way, in a thread that nobody has to wait for: it ends with the process."""
+
+    def __init__(self, ask: Callable[[], T]) -> None:
+        self._answer: T | None = None
+        self._failed = ""
+        self._thread = threading.Thread(target=self._run, args=(ask,), daemon=True)
+        self._thread.start()
+
+    def _run(self, ask: Callable[[], T]) -> None:
+        try:
+            self._answer = ask()
+        except CloreInferenceError as error:
+            self._failed = str(error).partition(". ")[0]
+        except Exception as error:  # noqa: BLE001 - a question never fails a preview
+            self._failed = type(error).__name__
+
+    def wait(self, seconds: float) -> T | str:
+        """Return the answer, or why there is none; waits that many real seconds at most."""
+        self._thread.join(max(0.0, seconds))
+        if self._answer is not None:
+            return self._answer
+        return self._failed or f"no answer within {seconds:g} s"
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What was learnt; a text where something was not."""
+
+    offers: Shortlist | str
+    repository: Standing | str
+
+    def lines(self) -> tuple[str, ...]:
+        """Return it as text; what was not looked at is said."""
+        return (*self._repository(), *self._offers())
+
+    def _repository(self) -> tuple[str, ...]:
+        if isinstance(self.repository, str):
+            return (f"The repository of the weights was not looked at: {self.repository}.",)
+        return (self.repository.text,)
+
+    def _offers(self) -> tuple[str, ...]:
+        if isinstance(self.offers, str):
+            return (f"Offers were not looked at: {self.offers.rstrip('.')}.",)
+        head = "Offers that fit now, by price, then reliability, then network; all prices with fee:"
+        return (head, *lines(self.offers, SHOWN))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON-able values; what was not looked at is null, with its reason."""
+        found: dict[str, Any] = {"offers": None, "repository": None, "not_looked_at": {}}
+        for name, value in (("offers", self.offers), ("repository", self.repository)):
+            if isinstance(value, str):
+                found["not_looked_at"][name] = value
+            elif isinstance(value, Standing):
+                found[name] = {"state": value.state, "text": value.text}
+            else:
+                found[name] = as_dict(value)
+        return found
+
+
+def not_asked(reason: str) -> Outlook:
+    """Return the outlook of somebody who did not look."""
+    return Outlook(reason, reason)
+
+
+def ask_repository(spec: DeploymentSpec, token: Secret | None) -> Asked[Standing]:
+    """Ask the hub; posts nothing."""
+    return Asked(lambda: look(wanted_repository(spec), token))
+
+
+def ask_offers(
+    spec: DeploymentSpec, key: Secret | None, *, within_real_s: float
+) -> Asked[Shortlist]:
+    """Ask the marketplace once for what fits; posts nothing, and needs no key."""
+
+    def ask() -> Shortlist:
+        market = Marketplace.open(
+            api_url=spec.api_url,
+            key=key,
+            clock=clock_for(spec.api_url, spec.time_scale),
+            engine_alive=lambda: True,
+            say=lambda _: None,
+        )
+        return market.browse(order_request(spec, ""), within_real_s=within_real_s)
+
+    return Asked(ask)
+
+
+def secret_of(environment: Mapping[str, str], name: str) -> Secret | None:
+    """Return a secret from the environment; None where it is not set."""
+    value = environment.get(name, "").strip()
+    return Secret(value) if value else None

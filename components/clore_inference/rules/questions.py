@@ -1,0 +1,193 @@
+"""The six questions that a plan answers, as texts: the same for terminal, JSON and Markdown. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+from clore_inference import catalog
+from clore_inference.rules.plan import Plan
+from clore_inference.spec import DeploymentSpec, Finding
+from clore_inference.units import duration, size, usd
+
+LICENSE: Final = "clore-license-"
+"""What the ids of the rules about the license begin with."""
+REACH: Final = {
+    "private": "private: on the host's loopback, reached through SSH",
+    "public": "public: Clore's https name, behind the guard and a key",
+}
+
+
+class Answer(BaseModel):
+    """One question, its answer in a sentence, and what is behind it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    question: str
+    answer: str
+    details: tuple[str, ...] = ()
+
+
+class Answers(BaseModel):
+    """Everything that somebody asks before spending money; the field names are stable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what_will_run: Answer
+    on_what: Answer
+    for_how_much_at_most: Answer
+    until_when: Answer
+    may_i_use_it_for_this: Answer
+    what_could_go_wrong: Answer
+
+    def in_order(self) -> tuple[Answer, ...]:
+        """Return them as they are asked."""
+        return tuple(getattr(self, name) for name in type(self).model_fields)
+
+
+def answers(plan: Plan) -> Answers:
+    """Answer the six questions from spec and catalog alone."""
+    return Answers(
+        what_will_run=_what(plan),
+        on_what=_on_what(plan),
+        for_how_much_at_most=_how_much(plan),
+        until_when=_until(plan),
+        may_i_use_it_for_this=_may_i(plan),
+        what_could_go_wrong=_wrong(plan),
+    )
+
+
+def _what(plan: Plan) -> Answer:
+    spec = plan.spec
+    text = (
+        f"{spec.repository_name} ({spec.precision}, release {spec.release}) with {spec.engine} "
+        f"{spec.version}, served as {spec.served_model_name}; {REACH[spec.exposure]}."
+    )
+    details = [f"Image {spec.image_name}."]
+    if plan.weights:
+        details.append(
+            f"Weights: {size(plan.weights.total_bytes)} of revision {plan.weights.revision}, files "
+            f"{', '.join(plan.weights.allow_patterns)}."
+        )
+    details.append(_why_release(spec))
+    if plan.line:
+        details += [f"Added to the guide's line: {reason}." for reason in plan.line.suffix_reasons]
+    if plan.not_built:
+        details.append(f"Not built: {plan.not_built}")
+    return Answer(question="What will run?", answer=text, details=tuple(details))
+
+
+def _why_release(spec: DeploymentSpec) -> str:
+    if spec.release == "guide":
+        return "Release guide: names, files and license as in Clore's guide; `release: upstream` is what Mistral published."
+    return "Release upstream: names, files and license as Mistral published them; `release: guide` follows Clore's guide."
+
+
+def _on_what(plan: Plan) -> Answer:
+    fit, spec = plan.fit, plan.spec
+    where = "a Docker host of your own" if spec.host == "docker" else "one rented server"
+    verdict = (
+        f"It fits: {fit.concurrency:.2f} requests of {fit.max_model_len:,} tokens at the same time, "
+        f"largest context {fit.largest_context:,}."
+        if fit.fits
+        else f"It does not fit with {fit.max_model_len:,} tokens of context."
+    )
+    speed = plan.ceiling.lines() if plan.ceiling else ()
+    bill = (f"{line[0].upper()}{line[1:]}." for line in fit.lines())
+    return Answer(
+        question="On what?",
+        answer=f"{spec.shape.count}x {spec.gpu.smi_name} in {where}. {verdict}",
+        details=(*bill, *(f"Speed of {one}." for one in speed)),
+    )
+
+
+def _how_much(plan: Plan) -> Answer:
+    price = plan.price
+    text = (
+        f"At most {usd(price.cap_per_day)} a day ({usd(price.per_hour)} an hour) for the whole server, "
+        f"renter fee included; worst case {usd(price.worst_term)} for {float(price.term_hours):g} h."
+    )
+    details = [
+        f"Offers are taken up to {usd(price.listed_cap_per_day)} a day as listed, without the fee.",
+        (
+            f"Worst case {usd(price.worst_day)} for the first day, with up to {price.orders} creation "
+            f"fee(s) of {usd(price.creation_fee)}."
+        ),
+    ]
+    if plan.ceiling:
+        per_million = usd(plan.ceiling.usd_per_million_tokens(price.cap_per_day))
+        details.append(f"At the roofline of one request: {per_million} per million tokens.")
+    return Answer(question="For how much at most?", answer=text, details=tuple(details))
+
+
+def _until(plan: Plan) -> Answer:
+    spec = plan.spec
+    text = (
+        "Until `pulumi destroy`, and no longer than the order's term, which is at least "
+        f"{spec.min_term_hours:g} h (minTermHours). It bills until then."
+    )
+    stages = ", ".join(f"{one.name} {duration(one.seconds)}" for one in plan.startup.stages)
+    details = (
+        (
+            f"Ready about {duration(plan.startup.seconds)} after the order at "
+            f"{plan.startup.link_mbps:g} Mbps: {stages}."
+        ),
+        "At the end of the term host and endpoint are gone; raise `generation` before that.",
+    )
+    return Answer(question="Until when?", answer=text, details=details)
+
+
+def _may_i(plan: Plan) -> Answer:
+    spec = plan.spec
+    found = [one for one in plan.findings if one.rule.startswith(LICENSE)]
+    refused = [one for one in found if one.severity == "mandatory"]
+    if refused:
+        text = f"No, not for {spec.license_use}: {refused[0].message}"
+    elif spec.license_evidence:
+        text = f"Yes, for {spec.license_use}, by your own record: {spec.license_evidence}"
+    else:
+        text = f"Yes, for {spec.license_use}: {_permission(spec)}"
+    details = tuple(f"{one.message} {one.fix}" for one in found[1:] or found)
+    return Answer(question="May I use it for this?", answer=text, details=details)
+
+
+def _permission(spec: DeploymentSpec) -> str:
+    for row in catalog.catalog().license:
+        if row.release == spec.release:
+            needs = f", with {row.needs}" if row.needs else ""
+            return f"the {row.name} permits {', '.join(row.permits)}{needs} ({row.source})."
+    return "no license of this release forbids it."
+
+
+def _wrong(plan: Plan) -> Answer:
+    warnings = [one for one in plan.findings if one.severity != "mandatory"]
+    text = (
+        f"{_count(plan.refused, 'finding refuses', 'findings refuse')} it: nothing would be bought."
+        if plan.refused
+        else f"Nothing refuses it; {_count(warnings, 'warning', 'warnings')}."
+    )
+    return Answer(
+        question="What could go wrong?",
+        answer=text,
+        details=(*(_told(one) for one in plan.findings), *_standing(plan.spec)),
+    )
+
+
+def _count(found: object, one: str, more: str) -> str:
+    number = len(found) if isinstance(found, list | tuple) else 0
+    return f"{number or 'no'} {one if number == 1 else more}"
+
+
+def _told(finding: Finding) -> str:
+    return f"{'REFUSED' if finding.severity == 'mandatory' else 'Warning'}: {finding.text}"
+
+
+def _standing(spec: DeploymentSpec) -> tuple[str, ...]:
+    """What no rule can rule out, and what happens then."""
+    again = f"up to {spec.max_replacements} more server(s) are tried in the same `up`"
+    return (
+        f"A host can lie or never answer: it is released, verified, and {again}.",
+        "A host can vanish: the next `up` finds out by evidence and rents another one under the cap.",
+        "Prices move: between plan and `up` an offer can go; the cap holds always.",
+    )
