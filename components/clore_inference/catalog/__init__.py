@@ -6,6 +6,7 @@ is an edit of one table; the package's own checks find a row that names another 
 
 from __future__ import annotations
 
+from clore_inference.catalog.command_line import Flag, FlagTable, flag_table
 from clore_inference.catalog.load import (
     Catalog,
     catalog,
@@ -37,6 +38,8 @@ __all__ = [
     "Catalog",
     "Checkpoint",
     "Engine",
+    "Flag",
+    "FlagTable",
     "Gpu",
     "Layout",
     "License",
@@ -48,6 +51,7 @@ __all__ = [
     "catalog",
     "checkpoint",
     "engine",
+    "flag_table",
     "gpu",
     "layout",
     "model",
