@@ -14,8 +14,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 BEFORE_THE_POST = {"on": "marketplace", "phase": "before"}
 ONCE_ACCEPTED = {"on": "create_order", "phase": "after_commit"}
-PROVIDER, CLI = 0, 1
-"""How many parents up from the process that sent the request."""
+PROVIDER, CLI = 0, 2
+"""How many parents up from the process that sent the request; Pulumi's wrapper stands between."""
 
 
 def killed_up(rental: Rental, market: Market, victim: int, point: dict[str, str]) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 
 from clore_inference.lifecycle.repository import Wanted, look, require
 from clore_inference.lifecycle.session import Properties, Session
-from clore_inference.market.fingerprint import fingerprint
-from clore_inference.market.guard import sweep_lease
+from clore_inference.market.guard import open_lease, sweep_lease
 from clore_inference.market.ownership import draw_lease_id
 from clore_inference.secret import Secret
 
@@ -22,11 +21,12 @@ def create(session: Session, inputs: Properties) -> dict[str, Any]:
     _require_weights(session, inputs)
     project = str(inputs["project"])
     ports = [int(port) for port in inputs["ports"]]
-    account = fingerprint(session.marketplace)
+    lease_id = draw_lease_id(project, ports)
+    account = open_lease(session.marketplace, lease_id)
     return {
         "project": project,
         "ports": [str(port) for port in ports],
-        "lease_id": draw_lease_id(project, ports),
+        "lease_id": lease_id,
         "account": list(account),
     }
 

@@ -35,8 +35,8 @@ def create(session: Session, inputs: Properties) -> dict[str, Any]:
         return accept(
             login,
             requirement,
-            clock=session.clock,
-            deadline_s=request.deadline_s,
+            clock=session.marketplace.clock,
+            deadline_s=order.remaining_s,
             say=session.say,
         )
 
