@@ -11,8 +11,7 @@ from clore_inference.market.fingerprint import fingerprint_of, verify_account
 from clore_inference.market.lease import Lease, Sighting, held_lock, look, poll_s
 from clore_inference.market.marketplace import Marketplace
 from clore_inference.market.memory import SETTLE_S
-from clore_inference.market.release import end_order
-from clore_inference.market.wire import Order
+from clore_inference.market.release import Ending
 
 SWEEP_BOUND_S: Final = 420.0
 """A settle window after every late order, and a margin; then the command fails loudly."""
@@ -49,7 +48,6 @@ def sweep_lease(
     lease = Lease.of(project, lease_id, account, image)
     try:
         with held_lock(market, lease):
-            verify_account(market, account)
             return _sweep(market, lease)
     except (ListingFailed, Ambiguous) as error:
         message = (
@@ -65,10 +63,12 @@ def _sweep(market: Marketplace, lease: Lease) -> list[int]:
     cancelled: list[int] = []
     clean = 0
     rounds = 0
+    with market.client.pacer.exclusive(market.fence.check):
+        verify_account(market, lease.account)
+        sighting, endings = _cancel_all(market, lease)
     while True:
-        sighting = look(market, lease)
-        if sighting.ours:
-            cancelled += _end_all(market, lease, sighting.ours)
+        if endings:
+            cancelled += _prove_all(market, endings)
             quiet_until = market.clock.now() + SETTLE_S
         clean = clean + 1 if sighting.clean else 0
         if clean >= CLEAN_LISTINGS and sighting.at >= quiet_until:
@@ -78,19 +78,34 @@ def _sweep(market: Marketplace, lease: Lease) -> list[int]:
             raise _doubtful(lease, sighting)
         _pause(market, clean, rounds, quiet_until - now)
         rounds += 1
+        sighting, endings = _cancel_all(market, lease)
 
 
-def _end_all(market: Marketplace, lease: Lease, orders: Sequence[Order]) -> list[int]:
-    """End each of them, also after one that would not end; then say which it was."""
-    failed: NotYetGone | None = None
-    for order in orders:
-        try:
-            end_order(market, lease, order.id, order.server_id)
-        except NotYetGone as error:
-            failed = failed or error
-    if failed is not None:
-        raise failed
-    return [order.id for order in orders]
+def _cancel_all(market: Marketplace, lease: Lease) -> tuple[Sighting, list[Ending]]:
+    """Look, and send a cancel for each order of the lease before anything else is asked."""
+    sighting = look(market, lease)
+    endings = [Ending.of_lease(market, lease, one.id, one.server_id) for one in sighting.ours]
+    for ending, order in zip(endings, sighting.ours, strict=True):
+        ending.cancel(order)
+    return sighting, endings
+
+
+def _prove_all(market: Marketplace, endings: Sequence[Ending]) -> list[int]:
+    """Prove each end, side by side, also after one that would not come; then say which it was."""
+    failed: dict[int, NotYetGone] = {}
+    rounds = 0
+    while left := [one for one in endings if one.gone is None and one.order_id not in failed]:
+        if rounds:
+            market.clock.sleep(poll_s(rounds - 1, POLL_WHILE_IN_DOUBT_S))
+        for ending in left:
+            try:
+                ending.step()
+            except NotYetGone as error:
+                failed[ending.order_id] = error
+        rounds += 1
+    if failed:
+        raise next(iter(failed.values()))
+    return [ending.order_id for ending in endings]
 
 
 def _pause(market: Marketplace, clean: int, rounds: int, left_s: float) -> None:

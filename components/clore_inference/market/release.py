@@ -6,7 +6,8 @@ the order's own row, closed, does, or a term that is over by the marketplace's c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -45,44 +46,99 @@ def release(
     Idempotent; an order that ended by itself or by hand is a success.
     """
     lease = Lease.of(project, lease_id, account)
+    ending = Ending.of_lease(market, lease, order_id, server_id)
     try:
         with held_lock(market, lease):
-            verify_account(market, account)
-            end_order(market, lease, order_id, server_id)
+            # In one go: of many orders that end side by side, the first cancel waits for no other.
+            with market.client.pacer.exclusive(market.fence.check):
+                verify_account(market, account)
+                ending.step()
+            ending.proven()
     except (ListingFailed, Ambiguous) as error:
         raise not_yet_gone(order_id, server_id, None, str(error)) from error
 
 
-def end_order(
-    market: Marketplace, lease: Lease, order_id: int, server_id: int | None
-) -> Order | None:
-    """Cancel and verify under the lease's lock; returns the closed row if a list still has it."""
-    memory = lease.memory(market)
-    memory.releasing(order_id)
-    begun = market.clock.now()
-    cancelled_at: float | None = None
-    rounds = 0
-    last: Order | None = None
-    while True:
-        listing = market.client.orders()
-        row = next((one for one in listing.rows if one.id == order_id), None)
-        last = row or last
-        gone = _proof(market, order_id, row, listing.server_time, last)
-        if gone is not None:
-            memory.ended(order_id)
-            _tell(market, order_id, server_id, gone)
-            return gone
-        now = market.clock.now()
+def end_order(market: Marketplace, lease: Lease, order_id: int, server_id: int | None) -> Order:
+    """Cancel and verify under the lease's lock; returns the row that proves the end."""
+    return Ending.of_lease(market, lease, order_id, server_id).proven()
+
+
+def _nothing(_: int) -> None:
+    """Remember nothing."""
+
+
+@dataclass
+class Ending:
+    """One order on its way out."""
+
+    market: Marketplace
+    order_id: int
+    server_id: int | None
+    refuse: Callable[[Order], None]
+    """Sees the order's row right before each cancel, and may raise."""
+    releasing: Callable[[int], None] = _nothing
+    ended: Callable[[int], None] = _nothing
+    gone: Order | None = None
+    _begun: float | None = None
+    _cancelled_at: float | None = None
+    _last: Order | None = None
+
+    @classmethod
+    def of_lease(
+        cls, market: Marketplace, lease: Lease, order_id: int, server_id: int | None
+    ) -> Ending:
+        """End an order of a lease, and remember it; under the lease's lock."""
+        memory = lease.memory(market)
+        refuse = _stranger_to(lease, order_id)
+        return cls(market, order_id, server_id, refuse, memory.releasing, memory.ended)
+
+    def cancel(self, row: Order | None) -> None:
+        """Send a cancel for the order as it was just listed; proves nothing."""
+        if row is not None:
+            self.refuse(row)
+        self._begin()
+        self._last = row or self._last
+        self.market.client.cancel_order(self.order_id, self.market.fence.check)
+        self._cancelled_at = self.market.clock.now()
+
+    def _begin(self) -> float:
+        if self._begun is None:
+            self._begun = self.market.clock.now()
+            self.releasing(self.order_id)
+        return self._begun
+
+    def step(self) -> bool:
+        """List once; take the proof if it is there, else cancel where that is due.
+
+        Returns whether there is nothing to do but to look again. Raises NotYetGone at the bound.
+        """
+        begun = self._begin()
+        listing = self.market.client.orders()
+        row = next((one for one in listing.rows if one.id == self.order_id), None)
+        self._last = row or self._last
+        self.gone = _proof(self.market, self.order_id, row, listing.server_time, self._last)
+        if self.gone is not None:
+            self.ended(self.order_id)
+            _tell(self.market, self.order_id, self.server_id, self.gone)
+            return False
+        now = self.market.clock.now()
         if now - begun > RELEASE_BOUND_S:
-            raise not_yet_gone(order_id, server_id, last, "its end is not listed")
-        if cancelled_at is None or now - cancelled_at > CANCEL_AGAIN_S:
-            _refuse_strangers(lease, order_id, row)
-            market.client.cancel_order(order_id, market.fence.check)
-            cancelled_at = market.clock.now()
-            rounds = 0
-            continue
-        market.clock.sleep(poll_s(rounds, CANCEL_AGAIN_S))
-        rounds += 1
+            raise not_yet_gone(self.order_id, self.server_id, self._last, "its end is not listed")
+        if self._cancelled_at is None or now - self._cancelled_at > CANCEL_AGAIN_S:
+            self.cancel(row)
+            return False
+        return True
+
+    def proven(self) -> Order:
+        """Return the row that proves the end; raises NotYetGone."""
+        rounds = 0
+        while self.gone is None:
+            if self.step():
+                self.market.clock.sleep(poll_s(rounds, CANCEL_AGAIN_S))
+                rounds += 1
+            else:
+                rounds = 0
+        return self.gone
 
 
 def _proof(
@@ -100,16 +156,19 @@ def _proof(
     return closed_row(market, order_id)
 
 
-def _refuse_strangers(lease: Lease, order_id: int, row: Order | None) -> None:
+def _stranger_to(lease: Lease, order_id: int) -> Callable[[Order], None]:
     """Never cancel an order that shows ports without our full mark, whatever a state says."""
-    if row is None or not row.ports or carries(row, lease.mark):
-        return
-    message = (
-        f"order {order_id} does not carry the mark of lease {lease.lease_id}, so it is not "
-        "cancelled: it may be somebody else's. If it is yours, end it on https://clore.ai, then run "
-        "the command again"
-    )
-    raise NotYetGone(message)
+
+    def refuse(row: Order) -> None:
+        if not row.ports or carries(row, lease.mark):
+            return
+        raise NotYetGone(
+            f"order {order_id} does not carry the mark of lease {lease.lease_id}, so it is not "
+            "cancelled: it may be somebody else's. If it is yours, end it on https://clore.ai, then "
+            "run the command again"
+        )
+
+    return refuse
 
 
 def _tell(market: Marketplace, order_id: int, server_id: int | None, gone: Order) -> None:

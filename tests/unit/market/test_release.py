@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
 import pytest
 
 from clore_inference.errors import NotYetGone, WrongAccount
 from clore_inference.market.guard import sweep_lease
 from clore_inference.market.release import release
+from clore_inference.market.transport import Call, Unsent
 from support.lease_world import IMAGE, PROJECT, Plug, Stack, World, new_world
 from support.ledger_judge import assert_no_breach, assert_none_left
 
@@ -19,11 +24,31 @@ def held() -> tuple[World, Stack]:
     return world, stack
 
 
-def test_g2_the_first_cancel_is_the_third_request_of_a_destroy() -> None:
+@pytest.mark.parametrize("recorded", [True, False], ids=["in-state", "lost-in-a-crash"])
+def test_g2_the_first_cancel_is_the_third_request_of_a_destroy(*, recorded: bool) -> None:
     world, stack = held()
+    if not recorded:
+        stack.lease = None
     world.destroy(stack)
     assert [name for _, name in world.double.calls].index("cancel_order") == 2
     assert_none_left(world)
+
+
+def test_no_other_lease_comes_between_a_destroy_and_its_first_cancel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, stack = held()
+    turns: list[int] = []
+    lock = world.machine.lock
+
+    def noted(name: str, waiting: Callable[[], None]) -> AbstractContextManager[None]:
+        if name == "pacer":
+            turns.append(len(world.double.calls))
+        return lock(name, waiting)
+
+    monkeypatch.setattr(world.machine, "lock", noted)
+    world.destroy(stack)
+    assert turns[:2] == [0, 3], "one turn for account, listing and cancel"
 
 
 def test_the_end_is_told_with_what_it_cost_and_saves() -> None:
@@ -163,13 +188,21 @@ def test_g2_an_order_that_may_be_ours_fails_the_guard_and_is_named() -> None:
     assert not world.double.active()
 
 
-def test_one_order_that_does_not_end_does_not_keep_the_guard_from_ending_the_others() -> None:
+def test_one_order_that_does_not_end_does_not_keep_the_guard_from_ending_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     world, stack = held()
     twin = world.double.add_order(world.double.creates[0], 103, 44)
     stack.lease = None
     world.clock.time += 30
-    world.double.faults["cancel_order"] = ["lies"] * 16
-    with pytest.raises(NotYetGone):
+    stubborn = world.double.orders[0]
+    honest = world.double._cancel_order
+
+    def cancel(call: Call, fault: str) -> tuple[int, Any] | Unsent:
+        return honest(call, "lies" if (call.body or {})["id"] == stubborn.id else fault)
+
+    monkeypatch.setattr(world.double, "_cancel_order", cancel)
+    with pytest.raises(NotYetGone, match=f"order {stubborn.id}"):
         world.destroy(stack)
     assert twin.ended is not None
 
