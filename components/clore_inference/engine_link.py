@@ -24,7 +24,7 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
 CONNECT_TIMEOUT_S: Final = 2.0
 """Real seconds; the engine listens on loopback, where a connection takes well under 1 ms."""
-BETWEEN_LOOKS_S: Final = 1.0
+BETWEEN_LOOKS_S: Final = 0.5
 LOOKS: Final = 3
 """A live provider is never ended for one connection that failed."""
 LAST_WORK_S: Final = 120.0
