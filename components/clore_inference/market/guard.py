@@ -11,7 +11,7 @@ from clore_inference.market.fingerprint import fingerprint_of, verify_account
 from clore_inference.market.lease import Lease, Sighting, held_lock, look, poll_s
 from clore_inference.market.marketplace import Marketplace
 from clore_inference.market.memory import SETTLE_S
-from clore_inference.market.release import Ending
+from clore_inference.market.release import Ending, prove_all
 
 SWEEP_BOUND_S: Final = 420.0
 """A settle window after every late order, and a margin; then the command fails loudly."""
@@ -68,7 +68,7 @@ def _sweep(market: Marketplace, lease: Lease) -> list[int]:
         sighting, endings = _cancel_all(market, lease)
     while True:
         if endings:
-            cancelled += _prove_all(market, endings)
+            cancelled += _proven(market, endings)
             quiet_until = market.clock.now() + SETTLE_S
         clean = clean + 1 if sighting.clean else 0
         if clean >= CLEAN_LISTINGS and sighting.at >= quiet_until:
@@ -90,19 +90,8 @@ def _cancel_all(market: Marketplace, lease: Lease) -> tuple[Sighting, list[Endin
     return sighting, endings
 
 
-def _prove_all(market: Marketplace, endings: Sequence[Ending]) -> list[int]:
-    """Prove each end, side by side, also after one that would not come; then say which it was."""
-    failed: dict[int, NotYetGone] = {}
-    rounds = 0
-    while left := [one for one in endings if one.gone is None and one.order_id not in failed]:
-        if rounds:
-            market.clock.sleep(poll_s(rounds - 1, POLL_WHILE_IN_DOUBT_S))
-        for ending in left:
-            try:
-                ending.step()
-            except NotYetGone as error:
-                failed[ending.order_id] = error
-        rounds += 1
+def _proven(market: Marketplace, endings: Sequence[Ending]) -> list[int]:
+    failed = prove_all(market, endings)
     if failed:
         raise next(iter(failed.values()))
     return [ending.order_id for ending in endings]

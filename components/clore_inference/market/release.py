@@ -141,6 +141,26 @@ class Ending:
         return self.gone
 
 
+def prove_all(market: Marketplace, endings: Sequence[Ending]) -> dict[int, NotYetGone]:
+    """Prove each end, side by side; one that does not come keeps no other. Returns the failures."""
+    failed: dict[int, NotYetGone] = {}
+    rounds = 0
+    while left := [one for one in endings if one.gone is None and one.order_id not in failed]:
+        if rounds:
+            market.clock.sleep(poll_s(rounds - 1, CANCEL_AGAIN_S))
+        for ending in left:
+            try:
+                ending.step()
+            except NotYetGone as error:
+                failed[ending.order_id] = error
+            except ListingFailed as error:
+                failed[ending.order_id] = not_yet_gone(
+                    ending.order_id, ending.server_id, None, str(error)
+                )
+        rounds += 1
+    return failed
+
+
 def _proof(
     market: Marketplace,
     order_id: int,
