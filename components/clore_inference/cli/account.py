@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 from clore_inference.cli.output import note
 from clore_inference.cli.stack import Run
 from clore_inference.cli.wish import Wish
 from clore_inference.market.marketplace import Marketplace
+from clore_inference.market.price import USD, usd_rate
+from clore_inference.market.wire import Order
 from clore_inference.secret import Secret
 
 KEY_VARIABLE = "CLORE_API_KEY"
@@ -36,3 +39,14 @@ def api_key_of_stack(
     done = run(["config", "get", "cloreApiKey", *selected])
     value = done.stdout.strip() if done.returncode == 0 else ""
     return Secret(value) if value else None
+
+
+def usd_rates(market: Marketplace, orders: Sequence[Order]) -> dict[str, Decimal]:
+    """Return USD for one unit of each currency that orders are billed in, as offers price them."""
+    rates = {USD: Decimal(1)}
+    others = {row.currency for row in orders if row.currency} - {USD}
+    if others:
+        servers = market.client.marketplace().rows
+        found = {currency: usd_rate(servers, currency) for currency in others}
+        rates |= {currency: rate for currency, rate in found.items() if rate is not None}
+    return rates

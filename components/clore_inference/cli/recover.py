@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from decimal import Decimal
 from typing import Annotated, Any, Final
 
 import typer
 
 from clore_inference.cli import exit_code, option
-from clore_inference.cli.account import api_key_of_stack, market_of
+from clore_inference.cli.account import api_key_of_stack, market_of, usd_rates
 from clore_inference.cli.billing import Bill, Recorded, bills, burning, recorded
 from clore_inference.cli.output import note
 from clore_inference.cli.project import export, locks, project_of
 from clore_inference.cli.stack import Run, pulumi, selection
 from clore_inference.cli.wish import File, wished
 from clore_inference.errors import CloreInferenceError, ConfigError, ListingFailed
+from clore_inference.market.lease import is_active
 from clore_inference.market.marketplace import Marketplace
-from clore_inference.market.price import USD, usd_rate
 
 Ask = Callable[[str], bool]
 NEXT: Final = "Next: `pulumi up` goes on, `pulumi destroy` ends everything and proves it."
@@ -116,14 +114,8 @@ def clear_pending(run: Run, selected: list[str], state: Recorded, ask: Ask) -> b
 def what_bills(market: Marketplace, state: Recorded) -> tuple[Bill, ...]:
     """Ask the marketplace which orders are active, and say what the state knows of each."""
     listing = market.client.orders()
-    active = [row for row in listing.rows if not row.closed and not row.over(listing.server_time)]
-    rates = {USD: Decimal(1)}
-    others = {row.currency for row in active if row.currency} - {USD}
-    if others:
-        servers = market.client.marketplace().rows
-        found = {currency: usd_rate(servers, currency) for currency in others}
-        rates |= {currency: rate for currency, rate in found.items() if rate is not None}
-    return bills(active, state, rates)
+    active = tuple(row for row in listing.rows if is_active(row, listing.server_time))
+    return bills(active, state, usd_rates(market, active), listing.server_time)
 
 
 def lines(found: Sequence[Bill], state: Recorded) -> list[str]:
@@ -143,15 +135,11 @@ def lines(found: Sequence[Bill], state: Recorded) -> list[str]:
 
 def as_dict(found: Sequence[Bill], *, freed: bool, cleared: bool) -> dict[str, Any]:
     """Return what was done and what bills, as JSON; money as text."""
-    rows = [
-        {**asdict(bill), "usd_per_day": str(bill.usd_per_day) if bill.usd_per_day else None}
-        for bill in found
-        if bill.standing != "other"
-    ]
+    rows = [bill.as_dict() for bill in found if bill.standing != "other"]
     return {"lock_freed": freed, "pending_cleared": cleared, "orders": rows}
 
 
 def verdict(found: Sequence[Bill]) -> int:
     """Return the exit code of a bill."""
-    loose = any(bill.standing in ("unheld", "unguarded") for bill in found)
+    loose = any(bill.standing in ("unheld", "unguarded", "portless") for bill in found)
     return exit_code.BILLING if loose else exit_code.FINE
