@@ -130,7 +130,7 @@ def _words(value: object) -> list[str]:
     if not isinstance(value, str):
         return [str(word) for word in value] if isinstance(value, Sequence) else []
     try:
-        return shlex.split(value, comments=True)
+        return shlex.split(value.replace("\\\n", " ").replace("\n", "\n; "), comments=True)
     except ValueError:
         return value.split()
 

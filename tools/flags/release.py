@@ -52,7 +52,9 @@ def sources(engine: str, version: str, say: Callable[[str], None]) -> Path:
     archive = _download(PACKAGES[engine], version, folder)
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:
-            wheel.extractall(folder, [one for one in wheel.namelist() if one.endswith(".py")])
+            for name in wheel.namelist():
+                if name.endswith(".py"):
+                    wheel.extract(name, folder)
     else:
         _unpack(archive, folder)
     archive.unlink()

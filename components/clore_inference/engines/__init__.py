@@ -9,12 +9,24 @@ from typing import assert_never
 
 from clore_inference.engines import llamacpp, sglang, vllm
 from clore_inference.engines.command import EngineCommand
-from clore_inference.engines.foreign import recognise
+from clore_inference.engines.foreign import before_flags, recognise
+from clore_inference.engines.parser import Refusal, elsewhere, refusals
 from clore_inference.engines.weights import WeightsFiles, weights
 from clore_inference.errors import NotBuiltYet
 from clore_inference.spec import DeploymentSpec
 
-__all__ = ["EngineCommand", "WeightsFiles", "command", "host_argv", "recognise", "weights"]
+__all__ = [
+    "EngineCommand",
+    "Refusal",
+    "WeightsFiles",
+    "before_flags",
+    "command",
+    "elsewhere",
+    "host_argv",
+    "recognise",
+    "refusals",
+    "weights",
+]
 
 
 def command(spec: DeploymentSpec) -> EngineCommand:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
+from clore_inference import catalog
 from clore_inference.engines.command import EngineCommand, EngineName
 
 IMAGES: dict[str, EngineName] = {
@@ -31,7 +33,7 @@ def recognise(
         return None
     return EngineCommand(
         engine=engine,
-        version=_version(image),
+        version=_version(image, engine),
         argv=words,
         suffix_from=len(words),
         environment=dict(environment or {}),
@@ -40,19 +42,28 @@ def recognise(
     )
 
 
-def _by_start(words: tuple[str, ...]) -> EngineName | None:
-    for start, engine in STARTS.items():
+def before_flags(words: Sequence[str]) -> tuple[str, ...]:
+    """The words up to and with those that start an engine; none, if the image's own start does."""
+    for start in STARTS:
         size = len(start)
-        if any(words[at : at + size] == start for at in range(len(words) - size + 1)):
-            return engine
-    return None
+        for at in range(len(words) - size + 1):
+            if tuple(words[at : at + size]) == start:
+                return tuple(words[: at + size])
+    return ()
+
+
+def _by_start(words: tuple[str, ...]) -> EngineName | None:
+    found = before_flags(words)
+    return next((name for start, name in STARTS.items() if found[-len(start) :] == start), None)
 
 
 def _by_image(image: str) -> EngineName | None:
     return next((engine for name, engine in IMAGES.items() if name in image), None)
 
 
-def _version(image: str) -> str:
+def _version(image: str, engine: EngineName) -> str:
+    """The release that the image's tag names; empty for `latest` and for images of others."""
     tag = image.partition("@")[0].rpartition(":")[2] if ":" in image else ""
-    digits = tag.removeprefix("v")
-    return digits if digits[:1].isdigit() else ""
+    release = tag.removeprefix(catalog.engine(engine).tag_prefix).removeprefix("v")
+    pattern = r"b\d+" if engine == "llamacpp" else r"\d.*"
+    return release if re.fullmatch(pattern, release) else ""

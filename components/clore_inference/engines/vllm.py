@@ -66,7 +66,7 @@ def _additions(spec: DeploymentSpec) -> tuple[Addition, ...]:
         found.append(
             Addition(
                 flags=("--kv-cache-dtype", dtype),
-                reason=f"kvCacheDtype is {spec.kv_cache_dtype}: room for more tokens",
+                reason=_why_dtype(spec.kv_cache_dtype, dtype),
             )
         )
     if spec.max_num_seqs:
@@ -84,6 +84,12 @@ def _additions(spec: DeploymentSpec) -> tuple[Addition, ...]:
             )
         )
     return tuple(found)
+
+
+def _why_dtype(word: str, spelled: str) -> str:
+    if spelled.startswith("fp8"):
+        return f"kvCacheDtype is {word}: room for more tokens"
+    return f"kvCacheDtype is {word}, which vLLM spells {spelled}"
 
 
 def _environment() -> dict[str, str]:

@@ -51,13 +51,16 @@ def _recommended(facts: Facts) -> Iterator[str]:
 
 
 def _known(facts: Facts) -> Iterator[str]:
-    if facts.spec is None:
+    spec = facts.spec
+    if spec is None:
         return
-    ids = [one.id for one in catalog.versions(facts.spec.engine)]
-    if facts.spec.version not in ids:
+    usable = [one.id for one in catalog.versions(spec.engine) if one.status != "refused"]
+    row = spec.engine_row
+    plain = spec.version.partition("+")[0]
+    if plain not in usable and _order(plain) >= _order(row.floor):
         yield (
-            f"{facts.spec.engine} {facts.spec.version[:40]} was not tried with this command line; "
-            f"tried: {', '.join(ids)}."
+            f"{spec.engine} {spec.version[:40]} is not known here: its flags were never read, so "
+            f"nobody can say whether this line starts it. Known: {', '.join(usable)}."
         )
 
 
@@ -99,8 +102,8 @@ RULES: Final = (
         ("engine", "engineVersion"),
     ),
     Rule(
-        "clore-engine-know-version", "warning", "the engine's release was tried", RELEASES,
-        "Leave engineVersion out, or be ready for flags that it does not know.", _known,
+        "clore-engine-know-version", "mandatory", "the engine's release is a known one", RELEASES,
+        "Leave engineVersion out, or set it to a known release.", _known,
         ("engine", "engineVersion"),
     ),
     Rule(

@@ -101,7 +101,6 @@ def _what() -> tuple[Key, ...]:
     facts = catalog()
     precisions = tuple(dict.fromkeys(row.precision for row in facts.checkpoint))
     dtypes = tuple(dict.fromkeys(word for row in facts.engine for word in row.kv_cache_dtypes))
-    dtypes += ("bf16", "bfloat16")
     return (
         Key(
             "release",
@@ -163,7 +162,7 @@ def _what() -> tuple[Key, ...]:
             "string",
             "Type of the KV cache; fp8 halves it and is translated to the engine's spelling.",
             "auto",
-            choices=tuple(dict.fromkeys(dtypes)),
+            choices=dtypes,
         ),
         Key(
             "maxNumSeqs",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from clore_inference import engines
+from clore_inference import catalog, engines
 from clore_inference.engines import EngineCommand
+from clore_inference.engines.command import EngineName
 from clore_inference.errors import ConfigError, NotBuiltYet
 from support.wishes import a_spec
 
@@ -82,6 +83,25 @@ def test_vllm_runs_on_the_host_as_it_is() -> None:
 def test_fp8_caches_are_spelled_as_the_engine_wants(engine: str, spelled: str) -> None:
     assert line(engine=engine, kvCacheDtype="fp8").value("--kv-cache-dtype") == spelled
     assert not line(engine=engine).has("--kv-cache-dtype")
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+@pytest.mark.parametrize("word", ["bf16", "bfloat16"])
+def test_sixteen_bits_are_translated_too(engine: str, word: str) -> None:
+    assert line(engine=engine, kvCacheDtype=word).value("--kv-cache-dtype") == "bfloat16"
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "llamacpp"])
+def test_every_release_that_we_offer_has_every_cache_type_that_we_spell(
+    engine: EngineName,
+) -> None:
+    table = catalog.flag_table(engine)
+    flag = engines.elsewhere(engine, "--kv-cache-dtype") or "--kv-cache-dtype"
+    spelled = set(catalog.engine(engine).kv_cache_dtypes.values())
+    for version in catalog.versions(engine):
+        for release in table.releases(version.id) if version.status != "refused" else ():
+            known = table.of(release)[flag].choices
+            assert not known or spelled <= set(known), f"{engine} {release}"
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang"])

@@ -166,6 +166,22 @@ def test_versions_from_the_floor_on_are_accepted(version: str) -> None:
     )
 
 
+@pytest.mark.parametrize("version", ["0.40.0", "0.32.1", "0.22.0"])
+def test_an_unknown_version_is_refused_with_the_known_ones(version: str) -> None:
+    found = list(
+        rule("clore-engine-know-version").run(Facts.of_values(values(engineVersion=version)))
+    )
+    assert "0.20.2, 0.21.0, 0.26.0, 0.30.0, 0.32.0, 0.33.0" in found[0].message
+    assert "0.8.5" not in found[0].message, "a refused release is no choice"
+
+
+@pytest.mark.parametrize("version", ["0.20.2", "0.32.0", "0.32.0+cpu", "0.33.0", "0.8.5"])
+def test_a_known_version_is_not_and_an_old_one_has_its_own_reason(version: str) -> None:
+    assert not list(
+        rule("clore-engine-know-version").run(Facts.of_values(values(engineVersion=version)))
+    )
+
+
 def test_a_refused_version_above_the_floor_is_refused_too() -> None:
     facts = Facts.of_values(values(engine="sglang", engineVersion="0.5.13"))
     assert list(rule("clore-engine-require-version").run(facts))
