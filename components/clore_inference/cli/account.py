@@ -17,7 +17,7 @@ KEY_VARIABLE = "CLORE_API_KEY"
 
 
 def market_of(wish: Wish, key: Secret | None) -> Marketplace:
-    """Open the marketplace; commands only look, so no Pulumi engine has to be alive."""
+    """Open the marketplace; nobody but a person asked, so no Pulumi engine has to be alive."""
     return Marketplace.open(
         api_url=wish.api_url, key=key, clock=wish.clock, engine_alive=lambda: True, say=note
     )

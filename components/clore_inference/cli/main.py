@@ -13,8 +13,10 @@ from clore_inference.cli.doctor import doctor
 from clore_inference.cli.offers import offers
 from clore_inference.cli.output import note
 from clore_inference.cli.plan import plan
+from clore_inference.cli.preview_comment import preview_comment
 from clore_inference.cli.recover import recover
 from clore_inference.cli.smoke import smoke
+from clore_inference.cli.sweep import sweep
 from clore_inference.errors import CloreInferenceError
 
 app: Final = typer.Typer(
@@ -28,7 +30,7 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"max_content_width": 80, "help_option_names": ["-h", "--help"]},
 )
-for command in (plan, offers, connect, smoke, recover, doctor):
+for command in (plan, offers, connect, smoke, recover, sweep, doctor, preview_comment):
     app.command()(command)
 
 
