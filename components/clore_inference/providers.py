@@ -2,7 +2,8 @@
 
 The import path of this module and the names of its classes are stored in every state file, by
 reference: they are public API and never move. The classes hold nothing that is pickled. Importing
-this module creates no resource and reads no configuration.
+this module creates no resource and reads no configuration; what a provider does is imported when it
+is done, because the program imports this module too and every preview pays for it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pulumi.dynamic import (
     ConfigureRequest,
@@ -23,9 +24,17 @@ from pulumi.dynamic import (
 from pulumi.runtime.rpc import UNKNOWN
 
 from clore_inference import engine_link
-from clore_inference.lifecycle.session import Change, Session
+
+if TYPE_CHECKING:
+    from clore_inference.lifecycle.session import Change, Session
 
 Props = dict[str, Any]
+
+NO_CHANGE: Final = DiffResult(changes=False, replaces=[])
+
+
+def _replaced(names: tuple[str, ...]) -> DiffResult:
+    return DiffResult(changes=bool(names), replaces=list(names), delete_before_replace=True)
 
 
 def unknown(inputs: Mapping[str, Any], *names: str) -> tuple[str, ...]:
@@ -57,6 +66,8 @@ class _SessionProvider(ResourceProvider):
             say=engine_link.say,
             warn=engine_link.warn,
         )
+        from clore_inference.lifecycle.session import Session  # noqa: PLC0415 - see the module
+
         engine_link.end_with_engine()
 
     @property
@@ -73,7 +84,7 @@ class _SessionProvider(ResourceProvider):
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
         """Nothing changes unless a provider says so."""
-        return _diff_result(Change())
+        return NO_CHANGE
 
     def read(self, id_: str, props: Props) -> ReadResult:
         """What state says stands."""
@@ -126,7 +137,7 @@ class LeaseProvider(_SessionProvider):
 
         coming = unknown(news, "lease_id", "request", "requirement")
         if coming:
-            return _diff_result(Change(replaces=coming))
+            return _replaced(coming)
         with self.at_work():
             return _diff_result(lease.diff(self.session, olds, news))
 
@@ -168,7 +179,7 @@ class EngineLivenessProvider(_SessionProvider):
 
         coming = unknown(news, "order_id", "ssh_host", "ssh_port", "host_key", "private_key")
         if coming:
-            return _diff_result(Change(replaces=coming if "order_id" in coming else ()))
+            return _replaced(coming if "order_id" in coming else ())
         with self.at_work():
             return _diff_result(liveness.diff(self.session, olds, news))
 
@@ -190,6 +201,6 @@ class ProbeProvider(_SessionProvider):
 
         coming = unknown(news, "order_id", "start_id", "http_url", "endpoint_key", "private_key")
         if coming:
-            return _diff_result(Change(replaces=coming))
+            return _replaced(coming)
         with self.at_work():
             return _diff_result(probe.diff(self.session, olds, news))

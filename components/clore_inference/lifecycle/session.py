@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from clore_inference.clock import Clock, clock_for
 from clore_inference.errors import CloreInferenceError, ConfigError
-from clore_inference.market.marketplace import Marketplace
 from clore_inference.secret import Secret, redact
+
+if TYPE_CHECKING:
+    from clore_inference.market.marketplace import Marketplace
 
 Properties = Mapping[str, Any]
 
@@ -78,6 +80,8 @@ class Session:
     @property
     def marketplace(self) -> Marketplace:
         """The marketplace, opened on first use and shared by the threads of this process."""
+        from clore_inference.market.marketplace import Marketplace  # noqa: PLC0415 - imports requests
+
         with self._lock:
             if self._marketplace is None:
                 self._marketplace = Marketplace.open(
