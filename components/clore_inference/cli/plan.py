@@ -11,6 +11,7 @@ import typer
 
 from clore_inference import rules
 from clore_inference.cli import exit_code, option
+from clore_inference.cli.comment import shows_secret
 from clore_inference.cli.output import note
 from clore_inference.cli.wish import File, Set, wished
 from clore_inference.errors import ConfigError
@@ -70,7 +71,7 @@ def plan(
         wish.values, plain_secrets=wish.plain_secrets, has_token=bool(token) if offers else None
     )
     reading = read_values(wish.values)
-    if reading.findings:
+    if reading.findings or shows_secret(findings):
         raise ConfigError([one.text for one in findings if one.severity == "mandatory"])
     made = rules.plan(reading.spec, findings)
     seen = _asked(reading.spec) if offers else not_asked(NOT_ASKED)

@@ -16,12 +16,26 @@ SIGN: Final = {"mandatory": "REFUSED", "warning": "warning"}
 
 
 def escaped(text: str) -> str:
-    """Return text that Markdown shows as it is; what stands in backticks stays code."""
+    """Return text on one line that Markdown shows as it is; what stands in backticks stays code."""
     parts = " ".join(text.split()).split("`")
     if len(parts) % 2 == 0:
-        return SPECIAL.sub(r"\\\1", "'".join(parts))
-    shown = (part if at % 2 else SPECIAL.sub(r"\\\1", part) for at, part in enumerate(parts))
-    return "`".join(shown).replace("@", "@<!-- -->")
+        return _plain("'".join(parts))
+    return "`".join(part if at % 2 else _plain(part) for at, part in enumerate(parts))
+
+
+def _plain(text: str) -> str:
+    """Text without markup, and without calling anybody by name."""
+    return SPECIAL.sub(r"\\\1", text).replace("@", "@<!-- -->")
+
+
+def cell(text: str) -> str:
+    """Return text for a cell of a table, where a bar ends a cell even in code."""
+    return re.sub(r"\\*\|", r"\\|", escaped(text))
+
+
+def code(text: str) -> str:
+    """Return one line for a block of code, which it cannot end."""
+    return " ".join(text.split()).replace("`", "'")
 
 
 def markdown(plan: Plan) -> tuple[str, ...]:
@@ -56,7 +70,7 @@ def command(plan: Plan) -> list[str]:
     line = plan.line
     if line is None:
         return []
-    rows = line.lines()
+    rows = [code(row) for row in line.lines()]
     body = [f"{row} \\" for row in rows[:-1]] + [rows[-1]]
     summary = "<details><summary>The engine's command line</summary>"
     return [summary, "", "```sh", body[0], *(f"    {row}" for row in body[1:]), "```", "</details>"]
@@ -65,7 +79,7 @@ def command(plan: Plan) -> list[str]:
 def findings(found: tuple[Finding, ...]) -> list[str]:
     """Return findings as a table, mandatory ones first."""
     rows = [
-        f"| {SIGN[one.severity]} | `{one.rule}` | {escaped(one.message)} | {escaped(one.fix)} |"
+        f"| {SIGN[one.severity]} | `{one.rule}` | {cell(one.message)} | {cell(one.fix)} |"
         for one in found
     ]
     return ["| | rule | what is true | what to do |", "|---|---|---|---|", *rows]

@@ -1,0 +1,52 @@
+"""What another configuration does to a running deployment; tests/e2e holds it to the real engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from clore_inference.lifecycle.difference import PARTS, Fate, difference, in_short
+from support.changes import CHANGES, Change
+from support.wishes import a_spec
+
+
+def fates(base: Mapping[str, object], head: Mapping[str, object]) -> dict[str, Fate]:
+    return {step.part: step.fate for step in difference(a_spec(**base), a_spec(**head))}
+
+
+def test_the_same_wishes_keep_everything() -> None:
+    assert set(fates({}, {}).values()) == {"keep"}
+    assert in_short(difference(a_spec(), a_spec())) == "Nothing that runs is touched."
+
+
+def test_a_new_stack_creates_every_part() -> None:
+    steps = difference(None, a_spec())
+    assert [(step.part, step.fate) for step in steps] == [(part, "create") for part in PARTS]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda one: one.name)
+def test_a_change_replaces_no_more_than_it_must(change: Change) -> None:
+    found = fates({}, change.settings)
+    replaced = {part for part, fate in found.items() if fate == "replace"}
+    assert replaced == change.replaced
+
+
+def test_a_successor_is_built_beside_the_old_one() -> None:
+    found = fates({}, {"generation": 2})
+    assert found["keys"] == "keep"
+    assert {found[part] for part in PARTS[1:]} == {"succeed"}
+
+
+def test_more_that_is_asked_of_a_host_may_replace_it_and_less_does_not() -> None:
+    bigger = {"topology": "8xH100", "precision": "bf16"}
+    steps = difference(a_spec(topology="8xH100"), a_spec(**bigger))
+    lease = next(step for step in steps if step.part == "lease")
+    assert lease.fate == "keep if it fits"
+    assert "free disk" in lease.because
+    assert fates(bigger, {"topology": "8xH100"})["lease"] == "keep"
+
+
+def test_a_side_that_cannot_run_is_not_compared() -> None:
+    docker = fates({}, {"host": "docker"})
+    assert docker["engine"] == "replace"
