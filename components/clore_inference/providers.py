@@ -58,6 +58,8 @@ class _SessionProvider(ResourceProvider):
 
     def configure(self, req: ConfigureRequest) -> None:
         """Keep the session on the class: instances are pickled, classes are named."""
+        from clore_inference.lifecycle.session import Session  # noqa: PLC0415 - see the module
+
         cls = type(self)
         cls._session = Session.configured(
             req.config.get,
@@ -66,8 +68,6 @@ class _SessionProvider(ResourceProvider):
             say=engine_link.say,
             warn=engine_link.warn,
         )
-        from clore_inference.lifecycle.session import Session  # noqa: PLC0415 - see the module
-
         engine_link.end_with_engine()
 
     @property
