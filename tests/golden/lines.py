@@ -30,26 +30,37 @@ CASES: dict[str, dict[str, object]] = {
         "engine": "sglang", "release": "upstream", "kvCacheDtype": "fp8", "maxNumSeqs": 8,
         "revision": COMMIT,
     },
+    "llamacpp-q4-64k": {
+        "engine": "llamacpp", "topology": "1xH100", "precision": "q4_k_m", "kvCacheDtype": "q4_0",
+    },
+    "llamacpp-iq4-f16": {
+        "engine": "llamacpp", "topology": "1xH100", "precision": "iq4_xs", "maxModelLen": 32768,
+        "maxNumSeqs": 4,
+    },
 }  # fmt: skip
 
 
 def rendered(name: str) -> str:
     """The text of one case."""
     spec = DeploymentSpec.parse({**BASE, **CASES[name]})
-    line = engines.command(spec)
+    line = engines.planned(spec)
     guide = line.model_copy(update={"argv": line.guide})
     ours = line.model_copy(update={"argv": line.suffix})
     weights = engines.weights(spec)
     rows = [
         f"# image {line.image}, port {line.port}",
         *(f"# environment {name}={value}" for name, value in line.environment.items()),
-        f"# files {', '.join(weights.allow_patterns)} without {', '.join(weights.ignore_patterns)}",
+        f"# files {', '.join(weights.allow_patterns)}{_without(weights.ignore_patterns)}",
         *guide.lines(),
         "--------",
         *ours.lines(),
         *(f"# {reason}" for reason in line.suffix_reasons),
     ]
     return "\n".join(rows) + "\n"
+
+
+def _without(patterns: tuple[str, ...]) -> str:
+    return f" without {', '.join(patterns)}" if patterns else ""
 
 
 def rewrite() -> None:

@@ -126,6 +126,10 @@ EXAMPLES: dict[str, Example] = {
     "clore-engine-forbid-rust-frontend": by_line(*LINE.argv, VLLM_USE_RUST_FRONTEND="1", says="guard"),
     "clore-engine-forbid-refused-flag": by_line(*LINE.argv, "--enable-reasoning", says="0.10.0"),
     "clore-engine-match-flag-value": by_line(*LINE.argv, "--max-num-seqs", "many", says="not a whole number"),
+    "clore-llamacpp-keep-context": by_line(
+        "llama-server", "-m", "x", "-c", "32768", "-np", "4",
+        good=("llama-server", "-m", "x", "-c", "32768", "-np", "4", "--kv-unified"), says="divides",
+    ),
     "clore-order-forbid-ampersand": by_line(*LINE.argv, MOTD="this & that", says="HTTP 500"),
     "clore-secret-forbid-in-line": by_line(*LINE.argv, HF_TOKEN="hf_x", says="HF_TOKEN"),
     "clore-cache-keep-path": by_line(*LINE.argv, HF_HOME="/tmp/weights", says="/tmp/weights"),

@@ -1,6 +1,8 @@
 """From a spec to what starts it: image, argv, environment, port, weights.
 
-`command(spec)` gives the guide's line with our suffix; `weights(spec)` the files of one layout.
+`command(spec)` gives the guide's line with our suffix, `planned(spec)` also one that this version
+does not serve yet; `weights(spec)` the files of one layout; `refusals(line)` what the engine's own
+parser would say to a line that somebody else wrote.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ __all__ = [
     "command",
     "elsewhere",
     "host_argv",
+    "not_built",
+    "planned",
     "recognise",
     "refusals",
     "weights",
@@ -30,13 +34,25 @@ __all__ = [
 
 
 def command(spec: DeploymentSpec) -> EngineCommand:
-    """Return the engine's line; raises NotBuiltYet for llamacpp and for `host: docker`."""
+    """Return the line that a host is to run; raises NotBuiltYet where none would be served."""
+    reason = not_built(spec)
+    if reason:
+        raise NotBuiltYet(reason)
+    return planned(spec)
+
+
+def not_built(spec: DeploymentSpec) -> str:
+    """Why this version does not serve `spec`, although it can plan it; empty if it does."""
     if spec.host == "docker":
-        message = (
+        return (
             "host: docker is not built yet: nothing was changed. Set `host: clore`, or start the "
             "line of `clore-inference plan` in a container of your own."
         )
-        raise NotBuiltYet(message)
+    return llamacpp.not_built(spec) if spec.engine == "llamacpp" else ""
+
+
+def planned(spec: DeploymentSpec) -> EngineCommand:
+    """Return the engine's line, also where nothing serves it yet; ConfigError where there is none."""
     match spec.engine:
         case "vllm":
             return vllm.command(spec)

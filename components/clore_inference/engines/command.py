@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 EngineName = Literal["vllm", "sglang", "llamacpp"]
+SNAPSHOT: Final = "{snapshot}"
+"""Stands in a word for the folder of the fetched revision, which only the host knows. What follows
+the slash is a pattern; the host puts the first path that matches it, in sorted order, in the word's
+place: of a file in parts, `…-00001-of-00003.gguf`, which is what llama.cpp wants to be given."""
 
 
 class Addition(BaseModel):

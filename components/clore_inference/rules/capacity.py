@@ -11,7 +11,7 @@ from clore_inference.sizing import divides, transfer_s
 from clore_inference.units import duration
 
 PARALLEL: Final = ("--tensor-parallel-size", "-tp", "--tp-size", "--tp")
-CONTEXT: Final = ("--max-model-len", "--context-length")
+CONTEXT: Final = ("--max-model-len", "--context-length", "--ctx-size", "-c")
 FULL_REQUESTS: Final = 2.0
 """Requests of full length that should fit at once; below, one long request blocks the others."""
 

@@ -43,7 +43,10 @@ def _public(facts: Facts) -> Iterator[str]:
     if facts.line is None:
         yield f"exposure is public, and engine {facts.spec.engine} has no guarded line here."
     elif not _is_guarded(facts.line):
-        yield "exposure is public, but no guard checks keys and routes: anybody could use the GPUs."
+        yield (
+            f"exposure is public, but no guard in front of {facts.spec.engine} checks keys and "
+            "routes: anybody could use the GPUs."
+        )
 
 
 def _private(facts: Facts) -> Iterator[str]:

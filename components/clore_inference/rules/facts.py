@@ -12,7 +12,7 @@ from functools import cached_property
 
 from clore_inference import engines
 from clore_inference.engines import EngineCommand
-from clore_inference.errors import ConfigError, NotBuiltYet
+from clore_inference.errors import ConfigError
 from clore_inference.sizing import Fit, fit
 from clore_inference.spec import DeploymentSpec, Finding, read_values
 
@@ -75,9 +75,9 @@ class Facts:
 
 
 def _line(spec: DeploymentSpec) -> EngineCommand | None:
-    """The line on the host; None where a spec has no line yet, which other rules explain."""
+    """The line on the host; None where there is none, which other rules explain."""
     try:
-        line = engines.command(spec)
-    except (ConfigError, NotBuiltYet):
+        line = engines.planned(spec)
+    except ConfigError:
         return None
     return line.model_copy(update={"argv": engines.host_argv(line)})

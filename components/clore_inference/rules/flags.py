@@ -168,6 +168,15 @@ def _flag_value(facts: Facts) -> Iterator[str]:
             yield f"{one.flag} {one.because}: {_named(line)} ends at once."
 
 
+def _slots(facts: Facts) -> Iterator[str]:
+    line = _line(facts, "llamacpp")
+    count = line.value("-np", "--parallel") if line else None
+    if line is None or line.has("-kvu", "--kv-unified") or not (count or "").isdecimal():
+        return
+    if int(count or 0) > 1:
+        yield f"-np {count} divides the context by {count}: each request has that part only."
+
+
 RULES: Final = (
     Rule(
         "clore-vllm-require-mistral-format", "mandatory", "the three mistral flags stand together",
@@ -208,6 +217,11 @@ RULES: Final = (
     Rule(
         "clore-engine-match-flag-value", "mandatory", "every flag has a value that the engine takes",
         VLLM, "Write a value of the flag's kind; `--help=FLAG` of the engine tells it.", _flag_value,
+    ),
+    Rule(
+        "clore-llamacpp-keep-context", "warning", "parallel requests share one context",
+        "https://github.com/ggml-org/llama.cpp/tree/master/tools/server",
+        "Pass --kv-unified, or multiply -c by the number behind -np.", _slots,
     ),
     Rule(
         "clore-order-forbid-ampersand", "mandatory", "no order carries an `&` in a variable",

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from clore_inference import engines
 from clore_inference.engines import EngineCommand, WeightsFiles
-from clore_inference.errors import ConfigError, NotBuiltYet
+from clore_inference.errors import ConfigError
 from clore_inference.rules.check import check
 from clore_inference.sizing import Ceiling, Fit, Price, Startup, ceiling, fit, price, startup
 from clore_inference.spec import DeploymentSpec, Finding
@@ -25,9 +25,9 @@ class Plan(BaseModel):
 
     spec: DeploymentSpec
     line: EngineCommand | None
-    """The guide's line with our suffix; None where this version cannot serve the spec."""
+    """The guide's line with our suffix; None where the engine cannot do what is asked."""
     not_built: str = ""
-    """Why there is no line, where this version cannot make one."""
+    """Why this version does not serve it, although it has a plan."""
     weights: WeightsFiles | None
     fit: Fit
     price: Price
@@ -92,11 +92,10 @@ def plan(spec: DeploymentSpec, findings: tuple[Finding, ...] | None = None) -> P
 
     `findings` are those of `construct`, where somebody has them already.
     """
-    line, not_built = _line(spec)
     return Plan(
         spec=spec,
-        line=line,
-        not_built=not_built,
+        line=_line(spec),
+        not_built=engines.not_built(spec),
         weights=_weights(spec),
         fit=fit(spec),
         price=price(spec),
@@ -106,13 +105,11 @@ def plan(spec: DeploymentSpec, findings: tuple[Finding, ...] | None = None) -> P
     )
 
 
-def _line(spec: DeploymentSpec) -> tuple[EngineCommand | None, str]:
+def _line(spec: DeploymentSpec) -> EngineCommand | None:
     try:
-        return engines.command(spec), ""
-    except NotBuiltYet as error:
-        return None, str(error)
+        return engines.planned(spec)
     except ConfigError:
-        return None, ""  # a rule says it, in the findings
+        return None  # a rule says it, in the findings
 
 
 def _weights(spec: DeploymentSpec) -> WeightsFiles | None:

@@ -88,6 +88,12 @@ def test_an_unknown_version_may_be_any() -> None:
     assert len(catalog.flag_table("vllm").releases("")) > 4
 
 
+def test_the_parser_of_llama_server_takes_what_we_say() -> None:
+    wish = {"engine": "llamacpp", "precision": "q4_k_m", "topology": "1xH100", "maxNumSeqs": 4}
+    for word in ("auto", "bf16", "q8_0", "q4_0"):
+        assert engines.refusals(engines.planned(a_spec(**wish, kvCacheDtype=word))) == ()
+
+
 @pytest.mark.parametrize("engine", ["vllm", "sglang"])
 def test_all_that_we_can_say_is_known_to_every_release_that_we_offer(engine: str) -> None:
     said = engines.command(

@@ -147,6 +147,57 @@ def test_llamacpp_and_docker_hosts_say_that_they_are_not_built() -> None:
         line(host="docker")
 
 
+def on_one_h100(**changes: object) -> EngineCommand:
+    wish = {"engine": "llamacpp", "precision": "q4_k_m", "topology": "1xH100", "maxModelLen": 32768}
+    return engines.planned(a_spec(**{**wish, **changes}))
+
+
+def test_what_is_not_built_can_be_planned() -> None:
+    assert engines.planned(a_spec(host="docker")).guide == line().guide
+    assert "not built" in engines.not_built(a_spec(host="docker"))
+    assert engines.not_built(a_spec()) == engines.not_built(a_spec(engine="sglang")) == ""
+
+
+def test_llama_server_is_given_a_file_of_the_snapshot_and_listens_behind_a_proxy() -> None:
+    ours = on_one_h100()
+    assert ours.argv[:3] == ("llama-server", "-m", "{snapshot}/*Q4_K_M*.gguf")
+    assert (ours.value("--host"), ours.value("--port"), ours.port) == ("127.0.0.1", "8080", 8000)
+    assert ours.value("--alias") == "mistral-medium-3.5"
+    assert ours.value("-c") == "32768"
+    assert ours.value("-ngl") == "all"
+    assert ours.value("--fit") == "off"
+    assert ours.image == "ghcr.io/ggml-org/llama.cpp:full-cuda-b11434"
+
+
+@pytest.mark.parametrize("word", ["q8_0", "q4_0"])
+def test_a_quantized_cache_is_set_for_keys_and_values_with_flash_attention(word: str) -> None:
+    ours = on_one_h100(kvCacheDtype=word)
+    assert (ours.value("-ctk"), ours.value("-ctv"), ours.value("-fa")) == (word, word, "on")
+
+
+@pytest.mark.parametrize(("word", "spelled"), [("auto", None), ("f16", None), ("bf16", "bf16")])
+def test_a_cache_of_sixteen_bits_needs_no_flash_attention(word: str, spelled: str | None) -> None:
+    ours = on_one_h100(kvCacheDtype=word)
+    assert (ours.value("-ctk"), ours.value("-fa")) == (spelled, None)
+
+
+def test_several_requests_share_one_cache_instead_of_dividing_the_context() -> None:
+    assert on_one_h100().suffix[3:5] == ("-np", "1")
+    assert on_one_h100(maxNumSeqs=4).value("-np") == "4"
+    assert on_one_h100(maxNumSeqs=4).has("--kv-unified")
+    assert not on_one_h100(maxNumSeqs=1).has("--kv-unified")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"), [({"precision": "fp8"}, "GGUF"), ({"kvCacheDtype": "fp8"}, "q8_0 or q4_0")]
+)
+def test_llama_server_cannot_load_or_cache_everything(
+    changes: dict[str, object], says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        on_one_h100(**changes)
+
+
 def test_lines_are_read_one_flag_a_row() -> None:
     assert line(engine="sglang").lines()[:3] == (
         "python3 -m sglang.launch_server", "--model-path mistralai/Mistral-Medium-3.5-FP8", "--tp-size 4",
