@@ -163,4 +163,5 @@ class Chaos:
 
 
 def _is_wanted(row: dict[str, Any]) -> bool:
-    return str(row["specs"]["gpu"]).strip() == "4x NVIDIA H100 80GB HBM3"
+    gpus = str(row["specs"]["gpu"]).strip()
+    return gpus == "4x NVIDIA H100 80GB HBM3" and "USD-Blockchain" in row["allowed_coins"]

@@ -82,7 +82,12 @@ def carry_out(plan: Plan, rental: Rental, market: Market, running: Running) -> b
         until = running.begun + (plan.after_s or 0)
         while running.process.poll() is None and time.monotonic() < until:
             time.sleep(POLL_S)
-        return strike(rental, running, plan.victim)
+        while running.process.poll() is None:
+            # A provider that is to die may not have been started yet.
+            if strike(rental, running, plan.victim):
+                return True
+            time.sleep(POLL_S)
+        return False
     rules = _rules(plan, running)
     ids = {row["id"] for row in market.admin("POST", "/faults", body=rules)}
     try:
