@@ -83,6 +83,8 @@ def _context(facts: Facts) -> Iterator[str]:
 
 def _spare_context(facts: Facts) -> Iterator[str]:
     plan = facts.fit
+    if facts.spec and facts.spec.engine == "llamacpp":
+        return  # its slots are counted, and one is the default
     if plan and plan.fits and plan.concurrency < FULL_REQUESTS:
         yield (
             f"maxModelLen {plan.max_model_len:,} leaves room for {plan.concurrency:.2f} requests of "
