@@ -11,7 +11,7 @@ from clore_inference.host.job import FetchJob, Job
 from clore_inference.host.login import Login
 from clore_inference.lifecycle.wanted import LOADING, estimate_s
 from clore_inference.secret import Secret
-from clore_inference.serving import keys_document
+from clore_inference.serving import keys_document, ops_key
 from clore_inference.spec import DeploymentSpec
 from clore_inference.units import SECONDS_PER_HOUR
 
@@ -62,9 +62,12 @@ def _token(job: Job, known: Mapping[str, Any]) -> Secret | None:
 
 
 def _keys(known: Mapping[str, Any]) -> Secret | None:
-    """The endpoint's key as the host needs it: a hash, under a name."""
-    key = known.get("endpoint_key")
-    return Secret(keys_document([("default", Secret(str(key)), "user")])) if key else None
+    """The keys as the host needs them: hashes, under names and roles."""
+    if not known.get("endpoint_key"):
+        return None
+    operator = ops_key(Secret(str(known["private_key"])))
+    default = Secret(str(known["endpoint_key"]))
+    return Secret(keys_document([("default", default, "user"), ("operator", operator, "ops")]))
 
 
 def _cost_note(known: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ use the standard library only, because an engine's image has its own Python and 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 from collections.abc import Iterable
 from importlib.resources import files
@@ -24,6 +25,7 @@ __all__ = [
     "guard_source",
     "keys_document",
     "launcher_source",
+    "ops_key",
 ]
 
 GUARD_MODULE = "clore_guard"
@@ -73,3 +75,12 @@ def keys_document(keys: Iterable[tuple[str, Secret, Literal["user", "ops"]]]) ->
         for name, key, role in keys
     ]
     return json.dumps({"keys": rows}, indent=1) + "\n"
+
+
+def ops_key(private_key: Secret) -> Secret:
+    """Return the operator's key for metrics: whoever can log in on the host can compute it.
+
+    It is derived, so that no state has to keep it, and callers who have the endpoint's key cannot.
+    """
+    digest = hmac.new(private_key.reveal().strip().encode(), b"clore-ops-1", hashlib.sha256)
+    return Secret(digest.hexdigest())
