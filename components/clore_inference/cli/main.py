@@ -17,6 +17,7 @@ from clore_inference.cli.preview_comment import preview_comment
 from clore_inference.cli.recover import recover
 from clore_inference.cli.smoke import smoke
 from clore_inference.cli.sweep import sweep
+from clore_inference.cli.warden import warden
 from clore_inference.errors import CloreInferenceError
 
 app: Final = typer.Typer(
@@ -30,7 +31,7 @@ app: Final = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"max_content_width": 80, "help_option_names": ["-h", "--help"]},
 )
-for command in (plan, offers, connect, smoke, recover, sweep, doctor, preview_comment):
+for command in (plan, offers, connect, smoke, recover, sweep, warden, doctor, preview_comment):
     app.command()(command)
 
 

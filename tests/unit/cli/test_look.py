@@ -150,7 +150,20 @@ def test_doctor_misses_a_cli_and_a_package(tmp_path: Path) -> None:
     assert states(doctor.packages(["no-such-package"])) == {"no-such-package": "bad"}
 
 
-@pytest.mark.parametrize("command", ["plan", "offers", "connect", "smoke", "recover", "doctor"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "plan",
+        "offers",
+        "connect",
+        "smoke",
+        "recover",
+        "sweep",
+        "warden",
+        "doctor",
+        "preview-comment",
+    ],
+)
 def test_every_command_teaches_with_an_example_in_80_columns(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:

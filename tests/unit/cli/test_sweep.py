@@ -22,49 +22,7 @@ from clore_inference.market.sweep import Condemned, end_condemned
 from support.lease_world import PROJECT, Stack, World, new_world
 from support.ledger_judge import assert_no_breach
 from support.program import Ran, program
-
-GUARD = f"urn:pulumi:h100::{PROJECT}::pulumi-python:dynamic/clore:LeaseGuard::g"
-LEASE = f"urn:pulumi:h100::{PROJECT}::pulumi-python:dynamic/clore:Lease::l"
-
-
-def lost() -> tuple[World, Stack]:
-    """An order, ten minutes old, whose state is gone."""
-    world, stack = new_world(), Stack()
-    world.up(stack)
-    world.clock.time += 600
-    world.double.calls.clear()
-    return world, stack
-
-
-def lease_id(stack: Stack) -> str:
-    assert stack.guard is not None
-    return str(stack.guard["lease_id"])
-
-
-def order_id(stack: Stack) -> int:
-    assert stack.lease is not None
-    return int(stack.lease["order_id"])
-
-
-def state(stack: Stack, *, held: bool, pending: bool = False, account: Any = None) -> str:
-    assert stack.guard is not None
-    account = stack.guard["account"] if account is None else account
-    guard = {
-        "urn": GUARD,
-        "type": "pulumi-python:dynamic/clore:LeaseGuard",
-        "outputs": {"lease_id": lease_id(stack), "account": list(account)},
-    }
-    lease = {
-        "urn": LEASE,
-        "type": "pulumi-python:dynamic/clore:Lease",
-        "outputs": {"order_id": str(order_id(stack))},
-    }
-    operation = {"type": "creating", "resource": {"urn": LEASE}}
-    deployment = {
-        "resources": [guard, *([lease] if held else [])],
-        "pending_operations": [operation] if pending else [],
-    }
-    return json.dumps({"version": 3, "deployment": deployment})
+from support.recorded_state import ids, lease_id, lost, order_id, state
 
 
 @pytest.fixture
@@ -81,10 +39,6 @@ def sweeping(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 def no_pulumi(arguments: Sequence[str]) -> CompletedProcess[str]:
     raise AssertionError(arguments)
-
-
-def ids(world: World) -> list[int]:
-    return [order.id for order in world.double.active()]
 
 
 def test_g3_without_a_word_nothing_is_cancelled_and_the_bill_is_named(sweeping: Any) -> None:
