@@ -1,4 +1,4 @@
-"""The workflows are YAML, need no secret, and run commands that exist."""
+"""The workflows are YAML, show secrets to few, and run commands that exist."""
 
 from __future__ import annotations
 
@@ -60,6 +60,15 @@ def test_the_preview_is_safe_for_forks() -> None:
     assert checkout["with"]["persist-credentials"] is False
 
 
+def test_the_wardens_secrets_are_seen_only_by_steps_that_need_them() -> None:
+    document = read(ROOT / ".github" / "workflows" / "warden.yml")
+    assert set(triggers(document)) == {"schedule", "workflow_dispatch"}, "never for a pull request"
+    (job,) = document["jobs"].values()
+    assert "secrets." not in str({**job, "steps": []})
+    seeing = [step["name"] for step in job["steps"] if "secrets." in str(step.get("env"))]
+    assert seeing == ["Is there an account to watch?", "Watch"]
+
+
 def test_the_commands_of_the_workflows_exist() -> None:
     program: Any = get_command(app)
     seen = []
@@ -75,7 +84,7 @@ def test_the_commands_of_the_workflows_exist() -> None:
                 assert f"\n{target}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
             for path in re.findall(r"(?m)^\s*(\.ci/\w+)", script):
                 assert os.access(ROOT / path, os.X_OK)
-    assert seen == ["preview-comment"]
+    assert sorted(seen) == ["preview-comment", "warden"]
 
 
 def test_the_one_comment_is_found_by_the_marker_that_the_command_writes() -> None:
