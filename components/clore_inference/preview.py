@@ -7,22 +7,18 @@ are asked for only where a preview is about to buy: a healthy stack does not car
 import asyncio
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import pulumi
 
-from clore_inference.lifecycle.outlook import (
-    OFFLINE,
-    Outlook,
-    ask_offers,
-    ask_repository,
-    secret_of,
-)
 from clore_inference.lifecycle.repository import BOUND_REAL_S, Standing
 from clore_inference.rules import plan
 from clore_inference.rules.sheet import sheet
 from clore_inference.secret import Secret
 from clore_inference.spec import DeploymentSpec, Finding
+
+OFFLINE: Final = "CLORE_INFERENCE_OFFLINE"
+"""Environment variable: when it is set, previews ask nobody."""
 
 
 def say_plan(
@@ -56,11 +52,13 @@ async def _say_outlook(
 ) -> bool:
     if await order_id.is_known():
         return False
+    from clore_inference.lifecycle import outlook  # noqa: PLC0415 - most runs do not ask
+
     given = await pulumi.Output.from_input(token).future() if token is not None else None
-    repository = ask_repository(spec, Secret(str(given)) if given else None)
-    key = secret_of(os.environ, "CLORE_API_KEY")
-    offers = ask_offers(spec, key, within_real_s=BOUND_REAL_S)
-    seen = Outlook(
+    repository = outlook.ask_repository(spec, Secret(str(given)) if given else None)
+    key = outlook.secret_of(os.environ, "CLORE_API_KEY")
+    offers = outlook.ask_offers(spec, key, within_real_s=BOUND_REAL_S)
+    seen = outlook.Outlook(
         offers=await asyncio.to_thread(offers.wait, BOUND_REAL_S),
         repository=await asyncio.to_thread(repository.wait, BOUND_REAL_S),
     )

@@ -20,8 +20,6 @@ from clore_inference.market.table import as_dict, lines
 from clore_inference.secret import Secret
 from clore_inference.spec import DeploymentSpec
 
-OFFLINE: Final = "CLORE_INFERENCE_OFFLINE"
-"""Environment variable: when it is set, previews ask nobody."""
 SHOWN: Final = 5
 """Offers in a preview; `clore-inference offers` has them all."""
 

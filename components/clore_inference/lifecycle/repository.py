@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import quote
 
-import requests
-from requests.auth import AuthBase
-
 from clore_inference import catalog
 from clore_inference.clock import is_loopback
 from clore_inference.errors import ConfigError
@@ -150,30 +147,26 @@ def _elsewhere(wanted: Wanted) -> str:
     return f"Configured is release {wanted.release}; {' or '.join(ways)} (read its license first)."
 
 
-class _Bearer(AuthBase):
-    """Sends the token, or nothing; with it in place no .netrc is looked at."""
-
-    def __init__(self, token: Secret | None) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token:
-            request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
-        return request
-
-
 def look(wanted: Wanted, token: Secret | None, *, timeout_s: float = BOUND_REAL_S) -> Standing:
     """Ask the hub once; never raises for the network. `timeout_s` is wall-clock seconds.
 
     Name resolution is not bounded by it: who must not wait longer asks in a thread.
     """
+    import requests  # noqa: PLC0415 - every program imports this module, few of them ask
+
+    def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Send the token, or nothing; given as `auth`, it keeps any .netrc from being read."""
+        if token:
+            request.headers["Authorization"] = f"Bearer {token.reveal()}"
+        return request
+
     path = quote(f"{wanted.repository}/resolve/{wanted.revision}/{PROBE_FILE}")
     try:
         with requests.Session() as session:
             session.trust_env = not is_loopback(wanted.endpoint)
             answer = session.head(
                 f"{wanted.endpoint}/{path}",
-                auth=_Bearer(token),
+                auth=sign,
                 timeout=timeout_s / 2,
                 allow_redirects=False,
             )
