@@ -19,7 +19,7 @@ from clore_inference.lifecycle.keys import create as draw_keys
 from clore_inference.lifecycle.wanted import host_requirement, order_request
 from support.chaos.controls import REAL, Providers
 from support.chaos.plan import PHASES, Hook
-from support.chaos.provider import Died, Failed, Process
+from support.chaos.provider import ENDS_WITHIN_S, Died, Failed, Process
 from support.chaos.verdict import active
 from support.market import Market, wait_until
 from support.wishes import a_spec
@@ -241,11 +241,25 @@ def killed(scenario: Scenario, stack: Stack) -> tuple[bool, Process]:
     if scenario.victim == "provider":
         stack.market.arm("kill", **point)
         return _dies(stack, scenario.command, process), process
-    stack.market.arm("pause", name=PAUSE, **point)
+    with orphaned(stack, process, scenario.hook, scenario.command) as reached:
+        if reached:
+            process.abandon()
+            stack.market.admin("POST", "/release", name=PAUSE)
+    return reached, process
+
+
+@contextmanager
+def orphaned(stack: Stack, process: Process, hook: Hook, command: Command = "up") -> Iterator[bool]:
+    """Hold a command at a point inside the block; whatever it returns later, nobody writes down.
+
+    Yields whether the point was reached. The block abandons the process and releases the request.
+    """
+    endpoint, phase, nth = hook
+    stack.market.arm("pause", name=PAUSE, on=endpoint, phase=phase, nth=nth, times=1)
     done = threading.Event()
 
     def run() -> None:
-        _dies(stack, scenario.command, process)
+        _dies(stack, command, process)
         done.set()
 
     threading.Thread(target=run, daemon=True).start()
@@ -254,14 +268,12 @@ def killed(scenario: Scenario, stack: Stack) -> tuple[bool, Process]:
         within_s=120,
         because="the command neither ends nor reaches its point",
     )
-    if done.is_set():
-        return False, process
-    snapshot = (stack.guard, stack.lease)
-    process.abandon()
-    stack.market.admin("POST", "/release", name=PAUSE)
-    done.wait(150)
-    stack.guard, stack.lease = snapshot  # what an orphan returns, nobody writes down
-    return True, process
+    known = (stack.guard, stack.lease)
+    reached = not done.is_set()
+    yield reached
+    if reached:
+        assert done.wait(ENDS_WITHIN_S), "an orphan never stops"
+        stack.guard, stack.lease = known
 
 
 def _dies(stack: Stack, command: str, process: Process) -> bool:

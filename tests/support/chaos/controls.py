@@ -160,7 +160,7 @@ class DerivedGuard(LeaseGuardProvider):
 
     def configure(self, req: ConfigureRequest) -> None:
         super().configure(req)
-        guard_module.draw_lease_id = _derived
+        guard_module.draw_lease_id = _derived  # type: ignore[attr-defined,assignment]
 
 
 def _derived(project: str, ports: Iterable[int]) -> str:
@@ -171,8 +171,8 @@ def _derived(project: str, ports: Iterable[int]) -> str:
 class _Believing:
     def configure(self, req: ConfigureRequest) -> None:
         super().configure(req)  # type: ignore[misc]
-        release_module.closed_row = _gone  # type: ignore[attr-defined]
-        lease_module.closed_row = _gone
+        release_module.closed_row = _gone  # type: ignore[attr-defined,assignment]
+        lease_module.closed_row = _gone  # type: ignore[assignment]
 
 
 def _gone(_: Marketplace, order_id: int) -> Order:
