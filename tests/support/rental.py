@@ -36,12 +36,30 @@ class Rental(Project):
     market: Market
 
     @classmethod
-    def create(cls, directory: Path, engine: Engine, market: Market, **settings: str) -> Rental:
+    def of(
+        cls, directory: Path, engine: Engine, market: Market, passphrase: str | None = None
+    ) -> Rental:
+        """The project without a stack."""
         copy_project(directory)
         paths = [str(REPOSITORY / "components"), str(REPOSITORY / "emulator")]
         environment = {**market.environment(), "PYTHONPATH": os.pathsep.join(paths)}
+        if passphrase:
+            environment["PULUMI_CONFIG_PASSPHRASE"] = passphrase
         rental = cls(directory, engine, environment=environment)
         rental.market = market
+        return rental
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path,
+        engine: Engine,
+        market: Market,
+        passphrase: str | None = None,
+        **settings: str,
+    ) -> Rental:
+        """The project with a stack that is set for the market."""
+        rental = cls.of(directory, engine, market, passphrase)
         rental.create_stack()
         here = {"apiUrl": market.api, "hfEndpoint": market.hub, "timeScale": f"{TIME_SCALE:g}"}
         rental.configure(**(SETTINGS | here | settings))

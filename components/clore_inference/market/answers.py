@@ -85,7 +85,12 @@ GET_TABLE: Final[tuple[GetRow, ...]] = (
     GetRow("ok", "ok", code=0, status=ANY_2XX),
     GetRow("limited", "rate limited", code=5),
     GetRow("limited", "rate limited", status=STATUS_429),
-    GetRow("denied", "the API key is refused", code=3),
+    GetRow(
+        "denied",
+        "the API key is refused; export the valid one as CLORE_API_KEY, since a `pulumi destroy` "
+        "uses the configured key of the last update",
+        code=3,
+    ),
     GetRow("failed", "blocked by Cloudflare", status=STATUS_403, error=BLOCKED),
     GetRow("failed", "database error", code=1),
     GetRow("failed", "an answer that is no listing"),
