@@ -29,6 +29,15 @@ LEASE_TYPE: Final = ":Lease"
 
 
 @dataclass(frozen=True)
+class Held:
+    """What a lease's state says of its order."""
+
+    lease_id: str
+    request: str
+    """JSON of what was asked for."""
+
+
+@dataclass(frozen=True)
 class Recorded:
     """What a state says about leases."""
 
@@ -40,6 +49,8 @@ class Recorded:
     """Operations that were interrupted, as `creating <type> <name>`."""
     accounts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Lease id to its account's fingerprint."""
+    wanted: Mapping[int, Held] = field(default_factory=dict)
+    """Order id to what its lease asked for."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +97,7 @@ def recorded(export: Mapping[str, Any], project: str) -> Recorded:
     rows = [row for row in deployment.get("resources") or () if not row.get("delete")]
     guards = [row for row in rows if str(row.get("type")).endswith(GUARD_TYPE)]
     leases = [row for row in rows if str(row.get("type")).endswith(LEASE_TYPE)]
-    held = {
-        int(order_id): str(row.get("urn"))
-        for row in leases
-        if (order_id := str((row.get("outputs") or {}).get("order_id") or "")).isdigit()
-    }
+    held = {order_id: row for row in leases if (order_id := _order_id(row))}
     outputs = [row.get("outputs") or {} for row in guards]
     accounts = {
         str(one["lease_id"]): tuple(str(part) for part in one.get("account") or ())
@@ -101,7 +108,23 @@ def recorded(export: Mapping[str, Any], project: str) -> Recorded:
         f"{operation.get('type')} {_short(operation.get('resource') or {})}"
         for operation in deployment.get("pending_operations") or ()
     ]
-    return Recorded(project, tuple(accounts), held, tuple(interrupted), accounts)
+    return Recorded(
+        project,
+        tuple(accounts),
+        {order_id: str(row.get("urn")) for order_id, row in held.items()},
+        tuple(interrupted),
+        accounts,
+        {order_id: _held(row.get("outputs") or {}) for order_id, row in held.items()},
+    )
+
+
+def _order_id(row: Mapping[str, Any]) -> int:
+    text = str((row.get("outputs") or {}).get("order_id") or "")
+    return int(text) if text.isdigit() else 0
+
+
+def _held(outputs: Mapping[str, Any]) -> Held:
+    return Held(str(outputs.get("lease_id") or ""), str(outputs.get("request") or ""))
 
 
 def _short(resource: Mapping[str, Any]) -> str:

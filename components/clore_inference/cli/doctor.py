@@ -7,35 +7,21 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from decimal import Decimal
-from typing import Final, Literal
+from dataclasses import asdict
+from typing import Final
 
 import typer
 
 from clore_inference.cli import exit_code, option
-from clore_inference.cli.account import api_key, market_of
-from clore_inference.cli.billing import Recorded, bills, burning
-from clore_inference.cli.project import PROJECT
+from clore_inference.cli.money import account
+from clore_inference.cli.row import Row, State
+from clore_inference.cli.stack import pulumi
+from clore_inference.cli.survey import Known
 from clore_inference.cli.toolchain import ORIGINS, pulumi_path, read_toolchain
-from clore_inference.cli.wish import File, Wish, wished
-from clore_inference.errors import CloreInferenceError
-from clore_inference.market.marketplace import Marketplace
-from clore_inference.market.ownership import project_port
-from clore_inference.market.price import USD
+from clore_inference.cli.wish import File, wished
 
 PACKAGES: Final = ("clore-inference", "pulumi", "pulumi-command", "asyncssh", "pydantic")
 LEGACY_DIFF: Final = "PULUMI_ENABLE_LEGACY_DIFF"
-State = Literal["ok", "note", "bad"]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One thing that was looked at."""
-
-    name: str
-    state: State
-    text: str
 
 
 def doctor(
@@ -45,17 +31,21 @@ def doctor(
     config_file: File = None,
     as_json: option.Json = False,
 ) -> None:
-    """Say which parts of Pulumi run here, whether the marketplace answers, and what is billing.
+    """Say which parts of Pulumi run here, how the marketplace answers, and what is billing.
 
     Looks, and changes nothing. No output of it holds a secret, so `doctor --json` may go into a bug
-    report. With a key in CLORE_API_KEY it counts this project's active orders.
+    report. With a key in CLORE_API_KEY it shows each of this project's orders with what it has cost
+    and burns, the wallets with how long they last, and what this package takes for granted of the
+    API against what it answers. With --stack it says which orders the state accounts for.
 
     Example:  clore-inference doctor --stack h100
 
     Exit code 0: nothing is in the way; 1: something is.
     """
     wish = wished(stack, cwd, config_file, None)
-    rows = [*parts(os.environ), *packages(), *settings(os.environ), *account(wish, os.environ)]
+    rows = [*parts(os.environ), *packages(), *settings(os.environ)]
+    known = Known(stacks=(stack,) if stack else (), directory=cwd)
+    rows += account(wish, known, os.environ, pulumi)
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows], indent=2))
     else:
@@ -97,32 +87,3 @@ def settings(environment: Mapping[str, str]) -> Iterator[Row]:
         yield Row(LEGACY_DIFF, "bad", text)
     else:
         yield Row(LEGACY_DIFF, "ok", "not set")
-
-
-def account(wish: Wish, environment: Mapping[str, str]) -> Iterator[Row]:
-    """The marketplace, the account behind the key, and this project's orders."""
-    key = api_key(environment)
-    market = market_of(wish, key)
-    try:
-        servers = market.client.marketplace().rows.servers
-        yield Row("marketplace", "ok", f"{wish.api_url} lists {len(servers):,} servers")
-        if key is None:
-            yield Row("account", "note", "no CLORE_API_KEY: orders cannot be looked at")
-            return
-        yield from _orders(market)
-    except CloreInferenceError as error:
-        yield Row("marketplace", "bad", f"{wish.api_url}: {error}")
-
-
-def _orders(market: Marketplace) -> Iterator[Row]:
-    wallets = market.client.wallets().rows
-    funded = [f"{wallet.balance} {wallet.name}" for wallet in wallets if wallet.balance]
-    yield Row("account", "ok", f"{', '.join(funded) or 'no balance'}")
-    listing = market.client.orders()
-    active = [row for row in listing.rows if not row.closed and not row.over(listing.server_time)]
-    marked = [row for row in active if project_port(PROJECT) in row.ports]
-    found = bills(marked, Recorded(PROJECT), {USD: Decimal(1)})
-    yield Row("orders", "ok", f"{burning(found)}, of {len(active)} active in all")
-    if marked:
-        text = f"echoed by {len(marked)} order(s): an order is recognised without any state"
-        yield Row("mark", "ok", text)

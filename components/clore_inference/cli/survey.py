@@ -100,6 +100,7 @@ class Known:
             {order_id: urn for one in found for order_id, urn in one.held.items()},
             (*(text for one in found for text in one.pending), *self._alive(run)),
             {id_: account for one in found for id_, account in one.accounts.items()},
+            {order_id: held for one in found for order_id, held in one.wanted.items()},
         )
 
     def _alive(self, run: Run) -> Iterable[str]:
