@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Final
 from support.chaos.kill import carry_out
 from support.chaos.plan import Plan
 from support.chaos.verdict import Verdict, active, wasted
-from support.engine import Engine, Result
+from support.engine import REPOSITORY, Engine, Result
 from support.market import Market, wait_until
 from support.rental import Rental
 
@@ -43,7 +44,15 @@ IMAGE: Final = "vllm/vllm-openai:latest"
 class Chaos:
     """One run in a directory of its own."""
 
-    def __init__(self, plan: Plan, directory: Path, engine: Engine, time_scale: float) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        directory: Path,
+        engine: Engine,
+        time_scale: float,
+        *,
+        program: str = LIGHT,
+    ) -> None:
         self.plan = plan
         self.verdict = Verdict(plan)
         self.handed_over: list[int] = []
@@ -53,7 +62,9 @@ class Chaos:
             directory / "rental", engine, self.market, timeScale=f"{time_scale:g}"
         )
         if not plan.full:
-            (self.rental.directory / "__main__.py").write_text(LIGHT, encoding="utf-8")
+            (self.rental.directory / "__main__.py").write_text(program, encoding="utf-8")
+        paths = [str(REPOSITORY / part) for part in ("components", "emulator", "tests")]
+        self.rental.environment["PYTHONPATH"] = os.pathsep.join(paths)
 
     def run(self) -> Verdict:
         begun = time.monotonic()
