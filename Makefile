@@ -1,7 +1,7 @@
 # From nothing to a proven endpoint. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment toolchain up down test check lint bench chaos real-engines golden
+.PHONY: help setup environment toolchain up down test check lint bench chaos chaos-c1 real-engines golden
 
 PYTHON := .venv/bin/python
 SOURCES := components emulator policies tests tools __main__.py
@@ -24,7 +24,10 @@ help:
 	@echo '  make golden        write the golden files anew; review the difference'
 	@echo '  make bench         time to a proven endpoint, and previews against a bare program, as JSON'
 	@echo '  make chaos         kill it at every point and count leaked orders (N=$(N) SEED=$(SEED))'
+	@echo '  make chaos-c1      the same without the CLI, and with protocols broken on purpose'
 	@echo '  make real-engines  the guard in front of real engines'
+	@echo '  make parsers       our lines before the real parsers of vLLM and SGLang (6 GB, once)'
+	@echo '  make mutants       change rules, sizing and engines one by one: does a test notice?'
 	@echo '  make setup         the environment .venv and the Pulumi CLI; says which parts are in use'
 	@echo
 	@echo 'With a real account: README.md. Commands beside pulumi: .venv/bin/clore-inference --help'
@@ -74,3 +77,9 @@ bench chaos real-engines golden:
 	@$(MAKE) --no-print-directory toolchain
 	@program=tools/$@; test -d $$program || program=$$program.py; \
 	N='$(N)' SEED='$(SEED)' $(PYTHON) $$program
+
+parsers mutants: setup
+	@$(PYTHON) tools/$@.py
+
+chaos-c1: toolchain
+	@N='$(N)' SEED='$(SEED)' $(PYTHON) tools/chaos/c1.py

@@ -29,6 +29,10 @@ READERS: Final[dict[str, tuple[Callable[[str], object], str]]] = {
     "float": (float, "a number"),
     "json": (json.loads, "JSON"),
 }
+POSITIONALS: Final[dict[EngineName, int]] = {"vllm": 1}
+"""Words without a flag that an engine takes: vLLM's model."""
+PROGRAMS: Final = re.compile(r"(.*/)?(ba|da|z)?sh|(.*/)?(env|exec|nice|nohup|tini|python3?)")
+"""First words of a container's command that are no arguments of the image's own start."""
 MEANINGS: Final[tuple[dict[EngineName, str], ...]] = (
     {"vllm": "--max-model-len", "sglang": "--context-length", "llamacpp": "--ctx-size"},
     {"vllm": "--tensor-parallel-size", "sglang": "--tp-size"},
@@ -45,10 +49,11 @@ MEANINGS: Final[tuple[dict[EngineName, str], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One flag that the parser would not take."""
+    """One word that the parser would not take."""
 
     flag: str
-    kind: Literal["unknown", "value"]
+    """Or the word, if no flag takes it."""
+    kind: Literal["unknown", "value", "stray"]
     because: str
 
 
@@ -57,8 +62,11 @@ def refusals(line: EngineCommand) -> tuple[Refusal, ...]:
 
     A release that was not drawn is judged by its neighbours: only what both refuse is told.
     """
+    start = before_flags(line.argv)
+    if not start and PROGRAMS.fullmatch(line.argv[0] if line.argv else ""):
+        return ()
     table = catalog.flag_table(line.engine)
-    words = _own_words(line.argv[len(before_flags(line.argv)) :])
+    words = _own_words(line.argv[len(start) :])
     found = [_refused(words, table.of(one), line.engine) for one in table.releases(line.version)]
     shared = set.intersection(*({(one.flag, one.kind) for one in each} for each in found))
     return tuple(one for one in found[-1] if (one.flag, one.kind) in shared)
@@ -87,19 +95,36 @@ def _refused(
     words: Sequence[str], flags: Mapping[str, Flag], engine: EngineName
 ) -> tuple[Refusal, ...]:
     found: list[Refusal] = []
-    for at, word in enumerate(words):
+    places = POSITIONALS.get(engine, 0)
+    at = 0
+    while at < len(words):
+        word = words[at]
+        at += 1
         if not _is_flag(word):
+            places -= 1
+            if places < 0 and "$" not in word:
+                found.append(Refusal(word, "stray", "stands where no flag takes it"))
             continue
-        name, glued, value = word.partition("=")
-        flag, dotted = _known(name, flags, engine)
-        if flag is None:
-            found.append(Refusal(name, "unknown", _near(name, flags)))
-            continue
-        values = [value] if glued else _values(words[at + 1 :], flag)
-        because = "" if dotted else _wrong(flag, values, glued=bool(glued))
-        if because:
-            found.append(Refusal(name, "value", because))
+        refusal, taken = _flag(word, words[at:], flags, engine)
+        at += taken
+        found += [refusal] if refusal else []
     return tuple(found)
+
+
+def _flag(
+    word: str, behind: Sequence[str], flags: Mapping[str, Flag], engine: EngineName
+) -> tuple[Refusal | None, int]:
+    """What is wrong with a flag, and how many of the words behind it are its values."""
+    name, glued, value = word.partition("=")
+    flag, inside = _known(name, flags, engine)
+    if flag is None and engine != "llamacpp" and not name.startswith("--") and name[:2] in flags:
+        name, glued, value = word[:2], "=", word[2:]  # -n8, as argparse reads it
+        flag = flags[name]
+    if flag is None:
+        return Refusal(name, "unknown", _near(name, flags)), 0
+    values = [value] if glued else _values(behind, flag)
+    because = "" if inside else _wrong(flag, values, glued=bool(glued))
+    return Refusal(name, "value", because) if because else None, 0 if glued else len(values)
 
 
 def _is_flag(word: str) -> bool:
@@ -113,7 +138,7 @@ def _known(name: str, flags: Mapping[str, Flag], engine: EngineName) -> tuple[Fl
         return flags.get(plain), False
     flag, inside = _vllms_own(plain, flags) if engine == "vllm" else (None, False)
     if flag or not name.startswith("--"):
-        return (flag, inside) if flag else (flags.get(name[:2]), True)
+        return flag, inside
     begun = {id(one): one for known, one in flags.items() if known.startswith(plain)}
     return (next(iter(begun.values())) if len(begun) == 1 else None), False
 
@@ -130,6 +155,8 @@ def _vllms_own(name: str, flags: Mapping[str, Flag]) -> tuple[Flag | None, bool]
 
 def _values(words: Sequence[str], flag: Flag) -> list[str]:
     found: list[str] = []
+    if flag.type == "switch":
+        return found
     for word in words:
         if _is_flag(word) or (found and not flag.many):
             break

@@ -164,7 +164,7 @@ def _unknown_flag(facts: Facts) -> Iterator[str]:
 def _flag_value(facts: Facts) -> Iterator[str]:
     line = _foreign(facts)
     for one in engines.refusals(line) if line else ():
-        if line and one.kind == "value":
+        if line and one.kind != "unknown":
             yield f"{one.flag} {one.because}: {_named(line)} ends at once."
 
 

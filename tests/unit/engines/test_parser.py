@@ -41,13 +41,14 @@ def test_what_vllm_takes_is_not_refused(words: str) -> None:
 
 @pytest.mark.parametrize(
     ("words", "flag", "kind"),
-    [("--enable-reasoning", "--enable-reasoning", "unknown"), ("--swap-space 4", "--swap-space", "unknown"),
-     ("--context-length 65536", "--context-length", "unknown"), ("--tensor-paralel-size 4", "--tensor-paralel-size", "unknown"),
-     ("--enable 1", "--enable", "unknown"), ("-tp4", "-tp4", "unknown"), ("--port", "--port", "value"),
+    [("--enable-reasoning", "--enable-reasoning", "unknown"), ("--swap-space=4", "--swap-space", "unknown"),
+     ("--context-length=65536", "--context-length", "unknown"), ("--tensor-paralel-size=4", "--tensor-paralel-size", "unknown"),
+     ("--enable", "--enable", "unknown"), ("-tp4", "-tp4", "unknown"), ("--port", "--port", "value"),
      ("--port --host x", "--port", "value"), ("--port 80a", "--port", "value"), ("--max-model-len many", "--max-model-len", "value"),
      ("--max-model-len 1.5K", "--max-model-len", "value"), ("--kv-cache-dtype q8_0", "--kv-cache-dtype", "value"),
      ("--gpu-memory-utilization ninety", "--gpu-memory-utilization", "value"), ("--speculative-config eagle", "--speculative-config", "value"),
-     ("--enable-chunked-prefill=true", "--enable-chunked-prefill", "value")],
+     ("--enable-chunked-prefill=true", "--enable-chunked-prefill", "value"), ("--enable-chunked-prefill true", "true", "stray"),
+     ("--host= 0.0.0.0", "0.0.0.0", "stray"), ("n", "n", "stray"), ("-ngl=99", "-n", "value")],
 )  # fmt: skip
 def test_what_vllm_refuses_is_refused(words: str, flag: str, kind: str) -> None:
     assert refused(words) == [(flag, kind)]
@@ -56,10 +57,11 @@ def test_what_vllm_refuses_is_refused(words: str, flag: str, kind: str) -> None:
 @pytest.mark.parametrize(
     ("engine", "words", "found"),
     [("sglang", "--tp-size 4 --tool-call-parser mistral", []), ("sglang", "--kv-cache-dtype fp8", [("--kv-cache-dtype", "value")]),
-     ("sglang", "--max-model-len 1", [("--max-model-len", "unknown")]), ("sglang", "--tokenizer-mode mistral", [("--tokenizer-mode", "value")]),
-     ("sglang", "--context_length 1", [("--context_length", "unknown")]),
+     ("sglang", "--max-model-len=1", [("--max-model-len", "unknown")]), ("sglang", "--tokenizer-mode mistral", [("--tokenizer-mode", "value")]),
+     ("sglang", "--context_length=1", [("--context_length", "unknown")]),
      ("llamacpp", "-m x -c 32768 -ngl all -ctk q8_0 --jinja", []), ("llamacpp", "-ctk fp8", [("-ctk", "value")]),
-     ("llamacpp", "--ctx 1", [("--ctx", "unknown")]), ("llamacpp", "--tensor-parallel-size 1", [("--tensor-parallel-size", "unknown")])],
+     ("sglang", "m --tp-size 1", [("m", "stray")]), ("llamacpp", "-ngl99", [("-ngl99", "unknown")]),
+     ("llamacpp", "--ctx=1", [("--ctx", "unknown")]), ("llamacpp", "--tensor-parallel-size=1", [("--tensor-parallel-size", "unknown")])],
 )  # fmt: skip
 def test_the_others_are_held_to_their_own_flags(
     engine: str, words: str, found: list[tuple[str, str]]
@@ -87,6 +89,13 @@ def test_a_refused_flag_is_told_with_the_right_one(engine: str, words: str, says
     found = [one.text for one in judge(facts) if one.rule == "clore-engine-forbid-refused-flag"]
     assert len(found) == 1
     assert says in found[0]
+
+
+@pytest.mark.parametrize("words", [["bash", "-c", "vllm serve m"], ["/bin/sh", "-lc", "x"], []])
+def test_another_program_in_an_engines_image_is_not_judged_as_the_engine(words: list[str]) -> None:
+    line = engines.recognise(words, image="vllm/vllm-openai:v0.32.0")
+    assert line
+    assert engines.refusals(line) == ()
 
 
 def test_words_before_the_engine_are_not_its_flags() -> None:
