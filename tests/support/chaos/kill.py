@@ -16,7 +16,7 @@ from support.market import Market
 from support.rental import Rental
 
 PAUSE: Final = "chaos"
-POLL_S: Final = 0.02
+POLL_S: Final = 0.05
 SECOND_INTERRUPT_S: Final = 0.7
 PROVIDER: Final = "pulumi.dynamic"
 

@@ -92,3 +92,8 @@ def draw(seed: int, *, profile: str = "hostile", full: bool = False) -> Plan:
     then: Then = rng.choice(("up", "refresh", "destroy"))
     rival = rng.random() < 0.2
     return Plan(seed, profile, during, victim, hook, after_s, then, rival, full)
+
+
+def parts(seeds: range, count: int) -> list[range]:
+    """Share seeds out, none twice."""
+    return [seeds[number::count] for number in range(count)]
