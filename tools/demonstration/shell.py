@@ -16,6 +16,7 @@ def write_shell_file(ground: Ground, path: str, emulator: Emulator) -> None:
         "PATH": f"{Path(sys.prefix, 'bin')}:{path}",
         "PULUMI_BACKEND_URL": f"file://{ground.backend}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(ground.passphrase),
+        "PULUMI_STACK": "local",
     }
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     files = {"CLORE_API_KEY": emulator.api_key_file, "HF_TOKEN": emulator.hub_token_file}
