@@ -139,6 +139,7 @@ def _row(stack: Stack) -> str:
     plan = stack.head.plan
     if plan is None:
         return f"| {cell(stack.name)} | {state} | | | | {told} |"
+    told += ", NOT BUILT" if plan.not_built else ""
     fits = f"{plan.fit.concurrency:.2f} requests" if plan.fit.fits else "NO"
     start = duration(plan.startup.seconds)
     cap = usd(plan.price.cap_per_day)

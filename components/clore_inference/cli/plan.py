@@ -61,7 +61,8 @@ def plan(
 
     And today:      clore-inference plan --stack h100 --offers
 
-    Exit code 0: it may run; 1: a rule or the hub refuses it; 2: the configuration cannot be read.
+    Exit code 0: it may run; 1: a rule or the hub refuses it, or this
+    version cannot run it; 2: the configuration cannot be read.
     """
     if as_json and as_markdown:
         raise ConfigError(["Give --json or --markdown, not both."])
@@ -78,7 +79,7 @@ def plan(
     typer.echo(_shown(made, seen, as_json=as_json, as_markdown=as_markdown))
     if made.refused:
         note(f"{len(made.refused)} finding(s) refuse this plan; nothing would be bought.")
-    if made.refused or _refused_by_hub(seen):
+    if made.refused or made.not_built or _refused_by_hub(seen):
         raise typer.Exit(exit_code.FAILED)
 
 

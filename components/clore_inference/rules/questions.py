@@ -74,7 +74,7 @@ def _what(plan: Plan) -> Answer:
     if plan.line:
         details += [f"Added to the guide's line: {reason}." for reason in plan.line.suffix_reasons]
     if plan.not_built:
-        details.append(f"Not built: {plan.not_built}")
+        text = f"Nothing, in this version: {plan.not_built} It would be {text}"
     return Answer(question="What will run?", answer=text, details=tuple(details))
 
 
