@@ -1,7 +1,7 @@
 # From nothing to a proven endpoint. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment toolchain up down test check lint bench chaos chaos-c1 real-engines golden
+.PHONY: help setup environment toolchain up down test check lint bench chaos chaos-c1 real-engines golden parsers mutants
 
 PYTHON := .venv/bin/python
 SOURCES := components emulator policies tests tools __main__.py

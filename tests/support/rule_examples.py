@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from clore_inference import engines
 from clore_inference.rules import Facts
@@ -103,6 +104,7 @@ EXAMPLES: dict[str, Example] = {
     "clore-budget-check-cap": by_values({"maxUsdPerDay": 1000}, says="a digit too many"),
     "clore-budget-prefer-usd": by_values({"currency": "bitcoin"}, says="bitcoin"),
     "clore-term-outlast-wish": by_fact(lambda facts: replace(facts, term_hours=6.0), says="6 h"),
+    "clore-wallet-outlast-term": by_fact(lambda facts: replace(facts, wallet_usd=Decimal("22.70")), says="12 h"),
     "clore-term-outlast-start": by_values({"minTermHours": 1, "minDownMbps": 300}, says="cold start"),
     "clore-topology-forbid-refused": by_values({"topology": "2xH100"}, says="past 8K"),
     "clore-topology-require-divisor": by_values({"topology": "6xH100"}, says="96 attention heads"),

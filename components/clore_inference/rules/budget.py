@@ -8,7 +8,7 @@ from typing import Final
 
 from clore_inference.rules.facts import Facts
 from clore_inference.rules.rule import CLORE, GUIDE, Rule
-from clore_inference.sizing import startup
+from clore_inference.sizing import price, startup
 from clore_inference.units import duration, usd
 
 FAR_ABOVE: Final = 4
@@ -55,6 +55,22 @@ def _worth_starting(facts: Facts) -> Iterator[str]:
         )
 
 
+def _wallet(facts: Facts) -> Iterator[str]:
+    spec = facts.spec
+    if spec is None or facts.wallet_usd is None:
+        return
+    bill = price(spec)
+    if facts.wallet_usd >= bill.worst_term:
+        return
+    fees = bill.creation_fee * bill.orders
+    hours = max(Decimal(0), facts.wallet_usd - fees) / bill.per_hour
+    yield (
+        f"The wallet holds {usd(facts.wallet_usd)}; {spec.min_term_hours:g} h can cost "
+        f"{usd(bill.worst_term)} in all: at the cap it is empty after "
+        f"{duration(float(hours) * 3600)}, and the order ends with it."
+    )
+
+
 RULES: Final = (
     Rule(
         "clore-budget-check-cap", "warning", "the cap is near what the market asks", GUIDE,
@@ -69,6 +85,11 @@ RULES: Final = (
         "clore-term-outlast-wish", "warning", "the lease lasts as long as wanted", CLORE,
         "Raise `generation` before the end: the successor is proven before the old one goes.",
         _term, ("minTermHours",),
+    ),
+    Rule(
+        "clore-wallet-outlast-term", "warning", "the wallet pays for the term", CLORE,
+        "Add funds to the wallet on Clore.ai, or lower maxUsdPerDay or minTermHours.", _wallet,
+        ("maxUsdPerDay", "minTermHours", "maxReplacements", "currency"),
     ),
     Rule(
         "clore-term-outlast-start", "warning", "the term is worth its cold start", CLORE,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import cached_property
 
 from clore_inference import engines
@@ -36,6 +37,8 @@ class Facts:
     """Whether a Hugging Face token is at hand; None if nobody looked."""
     term_hours: float | None = None
     """Hours until the order ends, or an offer's longest rental; None before there is one."""
+    wallet_usd: Decimal | None = None
+    """What the paying wallet holds, USD; None if nobody looked."""
 
     @cached_property
     def fit(self) -> Fit | None:

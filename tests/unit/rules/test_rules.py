@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -217,6 +218,41 @@ def test_a_cap_far_from_the_market_is_asked_about(cap: int) -> None:
 @pytest.mark.parametrize("cap", [24, 45, 192])
 def test_a_cap_near_the_market_is_not(cap: int) -> None:
     assert not list(rule("clore-budget-check-cap").run(Facts.of_values(values(maxUsdPerDay=cap))))
+
+
+@pytest.mark.parametrize(
+    ("wallet", "short"), [("45.20", False), ("45.19", True), ("0", True), ("0.05", True)]
+)
+def test_the_wallet_must_last_for_the_worst_case_of_the_term(*, wallet: str, short: bool) -> None:
+    facts = replace(Facts.of_values(values(maxUsdPerDay=45)), wallet_usd=Decimal(wallet))
+    assert bool(list(rule("clore-wallet-outlast-term").run(facts))) is short
+
+
+@pytest.mark.parametrize(
+    ("wish", "broken", "numbers"),
+    [
+        ({"topology": "2xH200", "precision": "bf16", "maxModelLen": 131072}, "clore-memory-require-fit",
+         ("118.9 GiB", "129.2 GiB", "131,072", "maxModelLen 36864")),
+        ({"topology": "2xH100"}, "clore-topology-forbid-refused", ("past 8K",)),
+        ({"topology": "2xH100", "maxModelLen": 65536}, "clore-memory-require-fit", ("62.2 GiB", "71.7 GiB")),
+        ({"topology": "3xH100"}, "clore-topology-require-divisor", ("3 GPUs", "96", "8 KV heads")),
+        ({"topology": "6xH100"}, "clore-topology-require-divisor", ("6 GPUs", "96", "8 KV heads")),
+        ({"topology": "1xH200"}, "clore-memory-require-fit", ("124.4 GiB",)),
+        ({"topology": "1xH100", "engine": "llamacpp", "precision": "q4_k_m", "maxModelLen": 32768},
+         "clore-memory-require-fit", ("82.3 GiB", "79.6 GiB", "kvCacheDtype q8_0")),
+        ({"topology": "1xH100", "engine": "llamacpp", "precision": "q4_k_m", "maxModelLen": 65536, "kvCacheDtype": "q8_0"},
+         "clore-memory-require-fit", ("83.0 GiB", "kvCacheDtype q4_0")),
+    ],
+    ids=["bf16-2xh200", "2xh100", "2xh100-memory", "tp-3", "tp-6", "1xh200", "1xh100-f16", "1xh100-64k"],
+)  # fmt: skip
+def test_the_known_misfits_are_refused_with_their_numbers(
+    wish: dict[str, object], broken: str, numbers: tuple[str, ...]
+) -> None:
+    found = [one for one in judge(Facts.of_values(values(**wish))) if one.rule == broken]
+    assert found
+    assert found[0].severity == "mandatory"
+    for number in numbers:
+        assert number in found[0].message, found[0].message
 
 
 @pytest.mark.parametrize("share", ["0.05", "0.98", "1.5", "much"])
