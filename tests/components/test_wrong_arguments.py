@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pulumi
@@ -27,6 +28,8 @@ class Engine(mocks.Mocks):
 
 @pytest.fixture
 def engine() -> Engine:
+    # Whatever ran before may have left this thread without a loop; Pulumi's tasks outlive a test.
+    asyncio.set_event_loop(asyncio.new_event_loop())
     recorder = Engine()
     mocks.set_mocks(recorder, project="tests", stack="unit", preview=True)
     return recorder
