@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final, assert_never
 
+from clore_inference.errors import ConfigError, NotYetGone, WrongAccount
 from clore_inference.host.attest import HostRequirement, shortfalls
 from clore_inference.host.login import Login
 from clore_inference.lifecycle.session import Change, Properties, Session
@@ -15,7 +16,9 @@ from clore_inference.market.observe import Alive, Lost, Unknown, observe
 from clore_inference.market.order import ActiveOrder, HeldOrder
 from clore_inference.market.release import release
 from clore_inference.market.request import OrderRequest
+from clore_inference.market.story import still_burning
 from clore_inference.secret import Secret
+from clore_inference.units import usd
 
 KEPT: Final = ("project", "lease_id", "account", "request", "requirement")
 """Inputs that state keeps; the private key is not among them, a cancel needs no SSH."""
@@ -68,17 +71,20 @@ def _outputs(held: HeldOrder) -> dict[str, Any]:
 
 def diff(session: Session, state: Properties, inputs: Properties) -> Change:
     """Say whether this order still serves; the market's silence never changes anything."""
+    if state.get("lost"):
+        return _lost(session, str(state["lost"]), inputs)
     standing = _standing_change(state, inputs)
     if standing.any:
         return standing
     match _observed(session, state):
         case Lost(reason=reason):
-            session.warn(f"order {state['order_id']} is gone: {reason}. It is replaced.")
-            return Change(replaces=("lost",))
+            return _lost(session, reason, inputs)
         case Unknown(reason=reason):
             session.warn(f"order {state['order_id']} was not looked at: {reason}. Nothing changes.")
             return Change()
-        case Alive(extras=extras):
+        case Alive(extras=extras, notices=notices):
+            for notice in notices:
+                session.warn(f"{notice}.")
             if extras:
                 session.warn(
                     f"order {state['order_id']} has {len(extras)} duplicate(s) under the same lease: "
@@ -89,10 +95,17 @@ def diff(session: Session, state: Properties, inputs: Properties) -> Change:
             assert_never(unexpected)
 
 
+def _lost(session: Session, reason: str, inputs: Properties) -> Change:
+    cap = OrderRequest.model_validate_json(inputs["request"]).max_usd_per_day
+    session.warn(
+        f"{reason}. Next: `pulumi up` rents another server for at most {usd(cap)} a day and builds "
+        "everything on it anew; `pulumi destroy` leaves it at that."
+    )
+    return Change(replaces=("lost",))
+
+
 def _standing_change(state: Properties, inputs: Properties) -> Change:
     """What follows from state and wishes alone, without asking anybody."""
-    if state.get("lost"):
-        return Change(replaces=("lost",))
     if inputs["lease_id"] != state["lease_id"]:
         return Change(replaces=("lease_id",))
     had = OrderRequest.model_validate_json(state["request"])
@@ -109,8 +122,11 @@ def _standing_change(state: Properties, inputs: Properties) -> Change:
 def read(session: Session, state: Properties) -> dict[str, Any]:
     """Return the state with `lost` set by evidence; never reports the lease itself as missing."""
     seen = _observed(session, state)
-    lost = seen.reason if isinstance(seen, Lost) else state.get("lost", "")
-    return {**state, "lost": lost}
+    if not isinstance(seen, Lost):
+        return {**state, "lost": state.get("lost", "")}
+    if not state.get("lost"):
+        session.warn(f"{seen.reason}. The next `pulumi up` replaces it.")
+    return {**state, "lost": seen.reason}
 
 
 def update(session: Session, state: Properties, inputs: Properties) -> dict[str, Any]:
@@ -123,9 +139,14 @@ def update(session: Session, state: Properties, inputs: Properties) -> dict[str,
 
 
 def delete(session: Session, state: Properties) -> None:
-    """Cancel the order and return only when its end is proven."""
-    session.require_key()
-    _release(session, state, int(state["order_id"]), int(state["server_id"]))
+    """Cancel the order and return only when its end is proven; else say what burns, and what ends it."""
+    try:
+        session.require_key()
+        _release(session, state, int(state["order_id"]), int(state["server_id"]))
+    except (NotYetGone, WrongAccount, ConfigError) as error:
+        held = HeldOrder.model_validate_json(state["held"])
+        text = f"{error}\n{still_burning(held, str(state['lease_id']))}"
+        raise NotYetGone(text) from None
 
 
 def _release(session: Session, state: Properties, order_id: int, server_id: int) -> None:

@@ -108,5 +108,6 @@ def _doubtful(lease: Lease, sighting: Sighting) -> NotYetGone:
         f"lease {lease.lease_id} may still have {sighting.suspects()}; watched for "
         f"{units.duration(SWEEP_BOUND_S)}. It shows no ports by which it could be recognised, so it "
         "was not cancelled, and it may be billing. Look under My Orders on https://clore.ai, end it "
-        "there if it is yours, then run `pulumi destroy` again"
+        "there if it is yours, then run `pulumi destroy` again. Once it shows its ports, "
+        f"`clore-inference sweep --lease {lease.lease_id} --cancel` ends it without any state"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final
 
 from clore_inference import units
@@ -12,6 +13,7 @@ from clore_inference.errors import Ambiguous
 from clore_inference.market.marketplace import Marketplace
 from clore_inference.market.memory import LeaseMemory
 from clore_inference.market.ownership import Mark, carries, carries_part, mark, same_image
+from clore_inference.market.price import USD, order_usd_per_day
 from clore_inference.market.wire import Order
 
 YOUNG_S: Final = 3600.0
@@ -77,10 +79,16 @@ class Sighting:
 
     def suspects(self) -> str:
         """Name what stands in the way."""
-        named = [f"order {one.id} on server {one.server_id}" for one in self.possible]
+        named = [_named(one) for one in self.possible]
         if self.missing:
             named.append(f"order {self.missing}, which is in no list")
         return ", ".join(named) or "an order that is not listed yet"
+
+
+def _named(order: Order) -> str:
+    text = f"order {order.id} on server {order.server_id}"
+    per_day = order_usd_per_day(order, Decimal(1)) if order.currency == USD else None
+    return text if per_day is None else f"{text} ({units.usd(units.per_hour(per_day))} an hour)"
 
 
 def look(market: Marketplace, lease: Lease) -> Sighting:

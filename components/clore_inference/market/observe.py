@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from clore_inference.errors import Abandoned, ConfigError, ListingFailed
+from clore_inference.market.client import Listing
 from clore_inference.market.fingerprint import fingerprint_of, is_same
 from clore_inference.market.lease import Lease, is_active
 from clore_inference.market.marketplace import Marketplace
 from clore_inference.market.order import HeldOrder
 from clore_inference.market.ownership import carries
+from clore_inference.market.story import how_it_ended, term_notice, wallet_notice
 from clore_inference.market.wire import Order
 
 BOUND_REAL_S: Final = 3.0
@@ -29,6 +31,8 @@ class Alive:
     ends_at: float
     online: bool = True
     extras: tuple[tuple[int, int], ...] = ()
+    notices: tuple[str, ...] = ()
+    """What will end it before long, in words."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,11 @@ def _is_account(market: Marketplace, account: Sequence[str], deadline: float) ->
     fresh = isinstance(at, int | float) and 0 <= market.clock.now() - at < ACCOUNT_FRESH_S
     if fresh and isinstance(seen, list) and is_same(account, seen):
         return True
-    current = fingerprint_of(market.client.wallets_soon(deadline).rows)
-    market.store.write(ACCOUNT, {"at": market.clock.now(), "fingerprint": list(current)})
+    wallets = market.client.wallets_soon(deadline).rows
+    current = fingerprint_of(wallets)
+    balances = {one.name: one.balance for one in wallets if one.balance is not None}
+    document = {"at": market.clock.now(), "fingerprint": list(current), "balances": balances}
+    market.store.write(ACCOUNT, document)
     return is_same(account, current)
 
 
@@ -84,16 +91,15 @@ def _observe(
     listing = market.client.orders_soon(deadline)
     row = next((one for one in listing.rows if one.id == held.order_id), None)
     if row is not None and is_active(row, listing.server_time):
-        return _alive(lease, row, held, listing.rows, listing.server_time)
+        return _alive(market, lease, row, held, listing)
     if row is not None:
-        what = "has ended" if row.closed else "has reached the end of its term"
-        return Lost(f"order {held.order_id} {what}")
+        return Lost(how_it_ended(held, row))
     if listing.server_time is not None and listing.server_time > held.ends_at:
-        return Lost(f"the term of order {held.order_id} is over")
+        return Lost(how_it_ended(held, None))
     completed = market.client.orders_soon(deadline, completed=True)
     closed = next((one for one in completed.rows if one.id == held.order_id and one.closed), None)
     if closed is not None:
-        return Lost(f"order {held.order_id} is closed in the list of completed orders")
+        return Lost(how_it_ended(held, closed))
     return Unknown(
         f"order {held.order_id} is in neither list, active or completed; that is no evidence of its "
         "end, so it is left alone. If My Orders on https://clore.ai shows that it has ended, run "
@@ -102,15 +108,31 @@ def _observe(
 
 
 def _alive(
+    market: Marketplace,
     lease: Lease,
     row: Order,
     held: HeldOrder,
-    rows: Sequence[Order],
-    server_time: float | None,
+    listing: Listing[tuple[Order, ...]],
 ) -> Alive:
+    active = [one for one in listing.rows if is_active(one, listing.server_time)]
     extras = tuple(
         (one.id, one.server_id or 0)
-        for one in rows
-        if one.id != row.id and carries(one, lease.mark) and is_active(one, server_time)
+        for one in active
+        if one.id != row.id and carries(one, lease.mark)
     )
-    return Alive(row.id, row.ends_at or held.ends_at, online=row.online, extras=extras)
+    ends_at = row.ends_at or held.ends_at
+    notices = (
+        *term_notice(held, ends_at, listing.server_time),
+        *_wallet_notice(market, row, active),
+    )
+    return Alive(row.id, ends_at, online=row.online, extras=extras, notices=notices)
+
+
+def _wallet_notice(market: Marketplace, row: Order, active: Sequence[Order]) -> Iterator[str]:
+    """By the balances that were read when the account was last looked at; asks nothing."""
+    known = market.store.read(ACCOUNT) or {}
+    at, found = known.get("at"), known.get("balances")
+    if not isinstance(at, int | float) or not isinstance(found, dict):
+        return
+    balances = {name: one for name, one in found.items() if isinstance(one, int | float)}
+    yield from wallet_notice(balances, market.clock.now() - at, row.currency, active)

@@ -125,6 +125,8 @@ class Order(_Row):
     expired: Annotated[bool, BeforeValidator(_ended)] = False
     order_end: Number | None = None
     original_price_usd: Number | None = None
+    spot: Any = None
+    """True for an order that can be outbid; seen by some clients only, so nothing rests on it."""
     specs: dict[str, Any] = Field(default_factory=dict)
 
     @property

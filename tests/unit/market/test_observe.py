@@ -45,7 +45,8 @@ def test_an_order_closed_in_the_completed_list_is_lost() -> None:
     world.double.end(world.double.active()[0], "human")
     seen = look(world, stack)
     assert isinstance(seen, Lost)
-    assert "closed" in seen.reason
+    assert "before its term: by hand, by the server's owner, or by Clore" in seen.reason
+    assert "It cost 0." in seen.reason
 
 
 def test_an_order_whose_term_is_over_is_lost() -> None:
