@@ -11,6 +11,9 @@ from pulumi.runtime import mocks
 
 from clore_inference import MistralDeployment
 
+LOOP = asyncio.new_event_loop()
+"""Whatever ran before may have left this thread without one. It stays open: tasks outlive a test."""
+
 
 class Engine(mocks.Mocks):
     """Records what a program registers."""
@@ -28,8 +31,7 @@ class Engine(mocks.Mocks):
 
 @pytest.fixture
 def engine() -> Engine:
-    # Whatever ran before may have left this thread without a loop; Pulumi's tasks outlive a test.
-    asyncio.set_event_loop(asyncio.new_event_loop())
+    asyncio.set_event_loop(LOOP)
     recorder = Engine()
     mocks.set_mocks(recorder, project="tests", stack="unit", preview=True)
     return recorder
