@@ -9,8 +9,11 @@ is done, because the program imports this module too and every preview pays for 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pulumi.dynamic import (
@@ -31,6 +34,12 @@ if TYPE_CHECKING:
 Props = dict[str, Any]
 
 NO_CHANGE: Final = DiffResult(changes=False, replaces=[])
+
+
+@cache
+def _import_early(module: str) -> None:
+    """Import what a diff on a running stack needs, while the engine is busy elsewhere."""
+    threading.Thread(target=import_module, args=(module,), daemon=True).start()
 
 
 def _replaced(names: tuple[str, ...]) -> DiffResult:
@@ -69,6 +78,7 @@ class _SessionProvider(ResourceProvider):
             warn=engine_link.warn,
         )
         engine_link.end_with_engine()
+        _import_early("asyncssh")
 
     @property
     def session(self) -> Session:

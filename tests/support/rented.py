@@ -62,7 +62,11 @@ def an_order(**fields: Any) -> dict[str, Any]:
 @contextlib.asynccontextmanager
 async def hosts_at(root: Path, **options: Any) -> AsyncIterator[Hosts]:
     """Hosts that deploy at once (a virtual hour passes in a real second)."""
-    settings: dict[str, Any] = {"time_scale": 3600.0, "seed": 7, "hub_url": "http://127.0.0.1:18651"}
+    settings: dict[str, Any] = {
+        "time_scale": 3600.0,
+        "seed": 7,
+        "hub_url": "http://127.0.0.1:18651",
+    }
     hosts = Hosts(root, **{**settings, **options})
     try:
         yield hosts
