@@ -37,6 +37,8 @@ CALM_TRIES: Final = 4
 """Then the market calms down, and it must succeed."""
 ORPHANS_WITHIN_S: Final = 150.0
 """Real seconds: the providers' own bound for work in hand, and a margin."""
+ANOTHER_MACHINE_S: Final = 0.2
+"""Real seconds; the market allows one create in five of its own."""
 KILLED_WITHIN_S: Final = 200.0
 IMAGE: Final = "vllm/vllm-openai:latest"
 
@@ -115,6 +117,8 @@ class Chaos:
     def _recover(self) -> None:
         """`pulumi cancel`, what was drawn, and in the end always `destroy`."""
         self.rental.cancel()
+        if self.plan.fresh:
+            self._change_machine()
         if self.plan.then == "refresh":
             self._until("refresh", self.rental.refresh)
         if self.plan.then == "up" and self._until("up", self.rental.up):
@@ -123,6 +127,13 @@ class Chaos:
         if self._until("destroy", self.rental.destroy):
             self._wait_for_orphans()
             self.verdict.left = active(self.market.ledger())
+
+    def _change_machine(self) -> None:
+        """Go on where nothing is remembered; no pace is shared, so not at the same moment."""
+        self._wait_for_orphans()
+        time.sleep(ANOTHER_MACHINE_S)
+        elsewhere = self.market.directory / "another-machine"
+        self.rental.environment["XDG_STATE_HOME"] = str(elsewhere)
 
     def _until(self, name: str, command: Callable[[], Result]) -> bool:
         """Run a command until it succeeds; the market is hostile first, then calm."""

@@ -54,6 +54,8 @@ class Plan:
     then: Then
     rival: bool
     """Whether somebody else of the same account rents by hand between kill and recovery."""
+    fresh: bool = False
+    """Whether the recovery runs on another machine, which remembers nothing of the killed run."""
     full: bool = False
     """The whole MistralDeployment instead of its order alone."""
 
@@ -91,7 +93,8 @@ def draw(seed: int, *, profile: str = "hostile", full: bool = False) -> Plan:
         hook = rng.choices([point for point, _ in points], [weight for _, weight in points])[0]
     then: Then = rng.choice(("up", "refresh", "destroy"))
     rival = rng.random() < 0.2
-    return Plan(seed, profile, during, victim, hook, after_s, then, rival, full)
+    fresh = rng.random() < 0.25
+    return Plan(seed, profile, during, victim, hook, after_s, then, rival, fresh, full)
 
 
 def parts(seeds: range, count: int) -> list[range]:

@@ -74,9 +74,10 @@ class Verdict:
             f"L1={len(self.unclaimed)} L2={len(self.left)} F={self.strangers} V={self.violations} "
             f"M={self.wasted_usd:.2f} USD/{self.wasted_orders}"
         )
+        where = "elsewhere " if plan.fresh else ""
         verdict = "; ".join(self.failures) or "clean"
         return (
-            f"seed {plan.seed}: kill {how} at {plan.point}, then {plan.then}: {counts}, "
+            f"seed {plan.seed}: kill {how} at {plan.point}, then {where}{plan.then}: {counts}, "
             f"{self.seconds:.0f} s: {verdict}"
         )
 
