@@ -28,7 +28,7 @@ FOLDER: Final = (
     Path(__file__).resolve().parents[2] / "components" / "clore_inference" / "catalog" / "flags"
 )
 FIRST: Final = {
-    "vllm": ("0.20.0", "0.20.2", "0.21.0", "0.26.0", "0.32.0", "0.33.0"),
+    "vllm": ("0.20.0", "0.20.2", "0.21.0", "0.26.0", "0.30.0", "0.32.0", "0.33.0"),
     "sglang": ("0.5.23",),
     "llamacpp": ("b11434=0.3.36",),
 }

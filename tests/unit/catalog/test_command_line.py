@@ -75,13 +75,21 @@ def test_llama_server_has_its_cache_types() -> None:
 
 @pytest.mark.parametrize(
     ("version", "releases"),
-    [("0.32.0", ("0.32.0",)), ("0.32.0+cpu", ("0.32.0",)), ("0.30.0", ("0.26.0", "0.32.0")), ("0.40.0", ("0.33.0",)),
+    [("0.32.0", ("0.32.0",)), ("0.32.0+cpu", ("0.32.0",)), ("0.28.0", ("0.26.0", "0.30.0")), ("0.40.0", ("0.33.0",)),
      ("0.8.5", ("0.20.0",))],
 )  # fmt: skip
 def test_a_release_that_was_not_drawn_lies_between_its_neighbours(
     version: str, releases: tuple[str, ...]
 ) -> None:
     assert catalog.flag_table("vllm").releases(version) == releases
+
+
+def test_the_flags_of_every_release_that_we_offer_were_drawn() -> None:
+    for version in catalog.catalog().version:
+        if version.status != "refused":
+            drawn = [one.id for one in catalog.flag_table(version.engine).release]
+            hint = f"run `python -m tools.flags {version.engine} --add {version.id}`"
+            assert version.id in drawn, hint
 
 
 def test_an_unknown_version_may_be_any() -> None:
