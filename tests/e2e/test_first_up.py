@@ -43,7 +43,7 @@ def test_an_up_ends_with_a_proven_endpoint_and_a_destroy_with_no_order(
     assert market.ledger()["violations"] == 0, "our own traffic keeps to the rate limit"
 
 
-def test_a_private_endpoint_is_proven_through_a_tunnel_and_not_reachable_without(
+def test_g10_a_private_endpoint_is_proven_through_a_tunnel_and_not_reachable_without(
     make_rental: MakeRental, market: Market
 ) -> None:
     rental = make_rental(exposure="private")

@@ -21,7 +21,7 @@ NAMED = {
 }
 
 
-def test_each_way_of_only_looking_alive_is_named_with_the_flag_that_explains_it(
+def test_g11_each_way_of_only_looking_alive_is_named_with_the_flag_that_explains_it(
     rental: Rental, market: Market
 ) -> None:
     assert rental.up().code == 0

@@ -23,7 +23,7 @@ def prove(endpoint: Endpoint, *names: str, key: str = KEY) -> Report:
         return conformance(target, checks=chosen)
 
 
-def test_a_good_endpoint_passes_every_check() -> None:
+def test_g11_a_good_endpoint_passes_every_check() -> None:
     lines: list[str] = []
     with serving(Endpoint()) as endpoint:
         target = Target(base_url=endpoint.url + "/", key=Secret(KEY), model=MODEL)
@@ -118,7 +118,7 @@ def test_the_reasoning_fault_names_the_flag() -> None:
     assert "--reasoning-parser mistral" in check.fix
 
 
-def test_a_wrong_model_is_told_with_both_names() -> None:
+def test_g11_a_wrong_model_is_told_with_both_names() -> None:
     [check] = prove(Endpoint(served="other"), "model-id").failed
     assert "other" in check.detail
     assert MODEL in check.detail

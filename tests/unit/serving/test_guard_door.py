@@ -84,7 +84,7 @@ CLOSED = [
 
 @pytest.mark.parametrize("path", CLOSED)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_every_other_route_is_closed_with_and_without_key(
+def test_g10_every_other_route_is_closed_with_and_without_key(
     config: dict[str, Any], path: str, method: str
 ) -> None:
     for headers in ([], [bearer(KEY)]):
@@ -127,7 +127,7 @@ KEYLESS: dict[str, list[tuple[bytes, bytes]]] = {
 
 
 @pytest.mark.parametrize("headers", KEYLESS.values(), ids=KEYLESS)
-def test_without_a_right_key_the_answer_is_401(
+def test_g10_without_a_right_key_the_answer_is_401(
     config: dict[str, Any], headers: list[tuple[bytes, bytes]]
 ) -> None:
     engine = Engine()
