@@ -131,7 +131,7 @@ UP_FAULTS: Final = (
 )  # fmt: skip
 DESTROY_FAULTS: Final = (None, "cancel_lies", "cancel_fails", "cancel_fails_but_applied")
 CALLS: Final[dict[Command, dict[str, int]]] = {
-    "up": {"wallets": 2, "marketplace": 1, "my_orders": 3, "create_order": 1},
+    "up": {"wallets": 2, "marketplace": 1, "my_orders": 6, "create_order": 1},
     "destroy": {"wallets": 2, "my_orders": 2, "cancel_order": 1},
 }
 

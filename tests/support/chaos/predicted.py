@@ -41,7 +41,11 @@ PREDICTIONS: Final = (
 
 
 def random_kill(seed: int, then: Command) -> Scenario:
-    """A provider that is killed at a protocol point of an `up`; every point alike."""
+    """A provider that is killed at a protocol point of an `up`; every point alike.
+
+    As in the simulation, that is before or after each effect: an `up` lists three times before it
+    buys, and then until its order shows. A point that is not reached kills nobody.
+    """
     points = [
         (endpoint, phase, nth)
         for endpoint, count in CALLS["up"].items()
