@@ -22,6 +22,8 @@ class Fund:
     usd_per_day: Decimal
     unpriced: int = 0
     """Orders that it pays for and whose price is not told."""
+    balance: Decimal = Decimal(0)
+    """In its own currency."""
 
     @property
     def hours_left(self) -> Decimal | None:
@@ -32,7 +34,9 @@ class Fund:
 
     def line(self) -> str:
         """The wallet in words."""
-        has = "of unknown worth" if self.balance_usd is None else usd(self.balance_usd)
+        has = f"{self.balance:f}" if self.balance_usd is None else usd(self.balance_usd)
+        if not self.usd_per_day and not self.unpriced:
+            return f"{self.currency}: {has}, nothing burning"
         more = f", and {self.unpriced} order(s) of unknown price" if self.unpriced else ""
         burns = f"{usd(per_hour(self.usd_per_day))}/h burning{more}"
         hours = self.hours_left
@@ -57,4 +61,4 @@ def _fund(wallet: Wallet, found: Sequence[Bill], rates: Mapping[str, Decimal]) -
     burn = sum((bill.usd_per_day or Decimal(0) for bill in paid), Decimal(0))
     worth = None if rate is None or wallet.balance is None else exact(wallet.balance) * rate
     unpriced = sum(1 for bill in paid if bill.usd_per_day is None)
-    return Fund(wallet.name, worth, burn, unpriced)
+    return Fund(wallet.name, worth, burn, unpriced, exact(wallet.balance or 0))

@@ -152,7 +152,8 @@ def _report(
         note(f"Dry run: with --act, order(s) {ids} would end.")
     typer.echo(f"Billing now: {burning(left.ours)}")
     for fund in funds(survey.wallets, left.bills, survey.rates):
-        typer.echo(f"  {fund.line()}")
+        if fund.usd_per_day or fund.unpriced:
+            typer.echo(f"  {fund.line()}")
     if left.others:
         typer.echo(f"  and {left.others} order(s) that are not of this project")
 

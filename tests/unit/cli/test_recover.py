@@ -177,6 +177,14 @@ def test_every_order_has_its_standing() -> None:
     assert [bill.standing for bill in FOUND] == ["held", "unheld", "unguarded", "other"]
 
 
+def test_an_order_whose_ports_are_not_shown_yet_may_be_ours_and_is_not_counted() -> None:
+    (bill,) = bills([order(15)], STATE, {USD: Decimal(1)})
+    assert bill.standing == "portless"
+    assert verdict([bill]) == exit_code.BILLING
+    assert "whose it is cannot be told" in "\n".join(lines([bill], STATE))
+    assert burning([bill]).startswith("0 order(s)")
+
+
 def test_the_bill_counts_this_projects_orders_with_the_fee() -> None:
     assert burning(FOUND) == "3 order(s) of this project, 3.15 USD/h"
     assert "unknown price" in burning(bills(ACTIVE, STATE, {}))

@@ -120,7 +120,9 @@ def test_a_wallet_of_unknown_worth_is_no_alarm() -> None:
     survey = account(bill(1))
     (fund,) = funds(survey.wallets, survey.bills, {})
     assert fund.hours_left is None
-    assert "unknown worth" in fund.line()
+    assert fund.line() == f"{USD}: 1000.0, 1.00 USD/h burning"
+    (resting,) = funds(survey.wallets, (), {})
+    assert resting.line() == f"{USD}: 1000.0, nothing burning"
 
 
 @pytest.fixture
