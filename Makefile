@@ -59,7 +59,7 @@ lint: environment
 	  { echo 'Run: .venv/bin/ruff format $(SOURCES)' >&2; exit 1; }
 	@$(PYTHON) -m ruff check --quiet $(SOURCES)
 	@$(PYTHON) -m mypy --no-error-summary components emulator tests tools
-	@.venv/bin/lint-imports --no-timing >/dev/null || .venv/bin/lint-imports
+	@.venv/bin/lint-imports >/dev/null || .venv/bin/lint-imports
 
 check: lint
 	@$(PYTHON) -m pytest -q -m '$(FAST)' -n $(WORKERS)
