@@ -32,8 +32,8 @@ TESTED_BY: Final = ("rules", "sizing", "engines", "spec")
 LIMIT: Final = 0.85
 """Share that must be noticed."""
 PER_CHANGE_S: Final = 60.0
-SAME: Final = ("ReplaceBinaryOperator_BitOr", "AddNot_ForLoop")
-"""Kinds that mostly change annotations, which nothing evaluates."""
+SAME: Final = ("ReplaceBinaryOperator_BitOr", "AddNot_ForLoop", "_Eq_Is", "_NotEq_IsNot")
+"""Kinds that mean the same here: annotations, which nothing evaluates, and equal short words."""
 
 CONFIG: Final = """\
 [cosmic-ray]

@@ -98,6 +98,13 @@ def test_another_program_in_an_engines_image_is_not_judged_as_the_engine(words: 
     assert engines.refusals(line) == ()
 
 
+def test_a_switch_can_be_turned_off_by_no_in_every_release() -> None:
+    for release in ("0.20.2", "0.32.0", "0.33.0"):
+        image = f"vllm/vllm-openai:v{release}"
+        assert refused("--no-enable-prefix-caching", image=image) == [], release
+        assert refused("--no-port", image=image) == [("--no-port", "unknown")]
+
+
 def test_words_before_the_engine_are_not_its_flags() -> None:
     line = engines.recognise(["nohup", "--odd", "vllm", "serve", "m", "--port", "8000"])
     assert line

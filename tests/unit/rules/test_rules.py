@@ -228,6 +228,15 @@ def test_the_wallet_must_last_for_the_worst_case_of_the_term(*, wallet: str, sho
     assert bool(list(rule("clore-wallet-outlast-term").run(facts))) is short
 
 
+def test_a_wallet_that_is_short_is_told_in_hours_after_the_fees() -> None:
+    wish = values(maxUsdPerDay=48, maxReplacements=4)
+    facts = replace(Facts.of_values(wish), wallet_usd=Decimal("20.50"))
+    (found,) = rule("clore-wallet-outlast-term").run(facts)
+    assert "holds 20.50 USD" in found.message
+    assert "48.50 USD in all" in found.message, "48 for the day and five fees"
+    assert "empty after 10 h," in found.message
+
+
 @pytest.mark.parametrize(
     ("wish", "broken", "numbers"),
     [

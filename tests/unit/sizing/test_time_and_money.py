@@ -7,6 +7,7 @@ import pytest
 from clore_inference.sizing import (
     ceiling,
     disk_gb,
+    fit,
     host_requirement_fields,
     order_request_fields,
     price,
@@ -123,3 +124,15 @@ def test_a_host_must_prove_the_card_that_nvidia_smi_names() -> None:
     assert fields["gpu_names"] == ("NVIDIA H200",)
     assert fields["gpu_count"] == 2
     assert 143771 * 0.98 < fields["min_gpu_memory_mib"] <= 143771
+
+
+def test_loading_reads_every_byte_once_from_one_disk() -> None:
+    stages = {stage.name: stage.seconds for stage in startup(a_spec()).stages}
+    assert stages["load"] == pytest.approx(66.8, abs=0.05), "133.6 GB at 2 GB/s"
+
+
+def test_only_the_caches_of_its_own_engine_are_offered() -> None:
+    wish = {"topology": "2xH200", "precision": "bf16", "maxModelLen": 65536}
+    told = fit(a_spec(**wish)).remedies
+    assert "would fit: set kvCacheDtype fp8" in told
+    assert not any("q8_0" in one for one in told)
