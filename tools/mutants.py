@@ -32,8 +32,14 @@ TESTED_BY: Final = ("rules", "sizing", "engines", "spec")
 LIMIT: Final = 0.85
 """Share that must be noticed."""
 PER_CHANGE_S: Final = 60.0
-SAME: Final = ("ReplaceBinaryOperator_BitOr", "AddNot_ForLoop", "_Eq_Is", "_NotEq_IsNot")
-"""Kinds that mean the same here: annotations, which nothing evaluates, and equal short words."""
+SAME: Final = (
+    "ReplaceBinaryOperator_BitOr",
+    "AddNot_ForLoop",
+    *(f"_Eq_{other}" for other in ("Is", "GtE", "LtE")),
+    *(f"_NotEq_{other}" for other in ("IsNot", "Gt", "Lt")),
+)
+"""Kinds that mean the same here: annotations, which nothing evaluates, and other ways to tell the
+few words apart that are compared for being equal."""
 
 CONFIG: Final = """\
 [cosmic-ray]
