@@ -46,6 +46,7 @@ NOT_IN_INPUTS = {
     "clore-topology-use-all-gpus": "our lines always use all GPUs; a foreign line has no topology",
     "clore-exposure-keep-private": "our lines always keep it; a foreign line declares no exposure",
     "clore-model-require-token": "a token is no input that state should have",
+    "clore-wallet-outlast-term": "what a wallet holds is known to who asks the marketplace",
 }
 """Rules about what the engine does not hand to a pack; construction and `plan` have them."""
 NOT_BUILT = "is not built yet"

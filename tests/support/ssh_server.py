@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import asyncssh
 
@@ -22,6 +23,15 @@ class SshServer:
     host_key: str
 
 
+async def _pump(source: Any, sink: Any, *, ends: bool = True) -> None:
+    with suppress(BrokenPipeError, ConnectionResetError):
+        while data := await source.read(1 << 16):
+            sink.write(data)
+            await sink.drain()
+        if ends:
+            sink.close()
+
+
 async def _run(process: asyncssh.SSHServerProcess[bytes]) -> None:
     child = await asyncio.create_subprocess_exec(
         "/bin/sh",
@@ -31,8 +41,16 @@ async def _run(process: asyncssh.SSHServerProcess[bytes]) -> None:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
-    process.exit(await child.wait())
+    assert child.stdin
+    assert child.stdout
+    assert child.stderr
+    feeding = asyncio.create_task(_pump(process.stdin, child.stdin))
+    await asyncio.gather(
+        _pump(child.stdout, process.stdout, ends=False),
+        _pump(child.stderr, process.stderr, ends=False),
+    )
+    process.exit(await child.wait())  # after everything that was said, and before the channel's end
+    feeding.cancel()
     await process.wait_closed()
 
 
