@@ -136,9 +136,13 @@ EXAMPLES: dict[str, Example] = {
     "clore-secret-forbid-in-line": by_line(*LINE.argv, HF_TOKEN="hf_x", says="HF_TOKEN"),
     "clore-cache-keep-path": by_line(*LINE.argv, HF_HOME="/tmp/weights", says="/tmp/weights"),
     "clore-exposure-forbid-raw-engine": by_line(*dropped("--middleware", "--host"), says="/invocations"),
-    "clore-exposure-require-guard": by_values(
-        {"exposure": "public", "engine": "llamacpp", "precision": "q3_k_m", "topology": "1xH100", "maxModelLen": 32768},
-        {"exposure": "public"}, says="llamacpp",
+    "clore-exposure-require-guard": by_fact(
+        lambda facts: replace(
+            facts,
+            spec=facts.spec.model_copy(update={"exposure": "public"}) if facts.spec else None,
+            line=LINE.model_copy(update={"argv": dropped("--middleware")}),
+        ),
+        says="no guard in front of vllm",
     ),
     "clore-exposure-keep-private": by_fact(
         lambda facts: replace(facts, line=LINE.model_copy(update={"argv": (*LINE.argv, "--host", "0.0.0.0")})),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from clore_inference.engines import llamacpp, sglang, vllm
-from clore_inference.engines.command import EngineCommand
+from clore_inference.engines.command import SNAPSHOT, EngineCommand
 from clore_inference.engines.foreign import before_flags, recognise
 from clore_inference.engines.parser import Refusal, elsewhere, refusals
 from clore_inference.engines.weights import WeightsFiles, weights
@@ -27,6 +27,7 @@ __all__ = [
     "host_argv",
     "not_built",
     "planned",
+    "reads_snapshot",
     "recognise",
     "refusals",
     "weights",
@@ -48,7 +49,7 @@ def not_built(spec: DeploymentSpec) -> str:
             "host: docker is not built yet: nothing was changed. Set `host: clore`, or start the "
             "line of `clore-inference plan` in a container of your own."
         )
-    return llamacpp.not_built(spec) if spec.engine == "llamacpp" else ""
+    return ""
 
 
 def planned(spec: DeploymentSpec) -> EngineCommand:
@@ -63,6 +64,18 @@ def planned(spec: DeploymentSpec) -> EngineCommand:
     assert_never(spec.engine)
 
 
+def reads_snapshot(line: EngineCommand) -> bool:
+    """Whether a word of the line names a file of the fetched revision, by a pattern."""
+    return any(word.startswith(SNAPSHOT) for word in line.argv)
+
+
 def host_argv(line: EngineCommand) -> tuple[str, ...]:
-    """Return the line as the host runs it: SGLang through our launcher, vLLM unchanged."""
-    return sglang.on_host(line.argv) if line.engine == "sglang" else line.argv
+    """Return the line as the host runs it: SGLang and llama.cpp through ours, vLLM unchanged."""
+    match line.engine:
+        case "vllm":
+            return line.argv
+        case "sglang":
+            return sglang.on_host(line.argv)
+        case "llamacpp":
+            return llamacpp.on_host(line.argv)
+    assert_never(line.engine)

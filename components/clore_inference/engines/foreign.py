@@ -18,6 +18,7 @@ STARTS: dict[tuple[str, ...], EngineName] = {
     ("-m", "vllm.entrypoints.openai.api_server"): "vllm",
     ("-m", "sglang.launch_server"): "sglang",
     ("-m", "clore_sglang"): "sglang",
+    ("-m", "clore_llamacpp", "llama-server"): "llamacpp",
     ("llama-server",): "llamacpp",
     ("/app/llama-server",): "llamacpp",
 }

@@ -13,6 +13,9 @@ from clore_inference.spec import API_PORT, DeploymentSpec
 
 ENGINE_PORT = 8080
 """Where the server listens, on loopback; the guarding proxy in front of it has the API's port."""
+PROXY = "clore_llamacpp"
+LISTEN = "CLORE_INFERENCE_LISTEN"
+"""Where the proxy listens; read by `serving/llamacpp_proxy.py`."""
 UNQUANTIZED = ("f16", "bf16")
 
 
@@ -25,17 +28,17 @@ def command(spec: DeploymentSpec) -> EngineCommand:
         port=API_PORT,
         guide=_plain(spec),
         additions=_additions(spec),
-        environment={},
+        environment={LISTEN: f"{_address(spec)}:{API_PORT}"},
     )
 
 
-def not_built(spec: DeploymentSpec) -> str:
-    """Why this version plans the line but does not start it."""
-    return (
-        f"Engine llamacpp for {spec.precision} on {spec.topology} is not built yet: its line is "
-        "known, but no guard stands in front of it on a host, so nothing is bought. Set `engine: "
-        "vllm` with `precision: fp8` on 4xH100 or 2xH200."
-    )
+def on_host(argv: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the line behind our guarding proxy, which starts it; the line itself is unchanged."""
+    return ("python3", "-m", PROXY, *argv)
+
+
+def _address(spec: DeploymentSpec) -> str:
+    return "0.0.0.0" if spec.exposure == "public" else "127.0.0.1"
 
 
 def _plain(spec: DeploymentSpec) -> tuple[str, ...]:
@@ -67,6 +70,7 @@ def _additions(spec: DeploymentSpec) -> tuple[Addition, ...]:
         ),
         Addition(flags=("--jinja",), reason="the model's own template: tools and reasoning_effort"),
         _slots(spec.max_num_seqs or 1),
+        Addition(flags=("--metrics",), reason="counters for the operator's key, off by default"),
     ]
     if dtype != "f16":
         found.append(

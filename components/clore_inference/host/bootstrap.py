@@ -119,4 +119,5 @@ def travelling_files(kind: Kind) -> dict[str, str]:
         serving = _PACKAGE / "serving"
         texts["serving/clore_guard.py"] = (serving / "guard.py").read_bytes()
         texts["serving/clore_sglang.py"] = (serving / "sglang_launcher.py").read_bytes()
+        texts["serving/clore_llamacpp.py"] = (serving / "llamacpp_proxy.py").read_bytes()
     return {name: base64.b64encode(zlib.compress(text, 9)).decode() for name, text in texts.items()}

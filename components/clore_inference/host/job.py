@@ -46,6 +46,10 @@ class ServeJob(BaseModel):
     port: int = Field(default=8000, gt=0, lt=65536)
     exposure: Literal["private", "public"] = "private"
     served_model: str
+    repository: str = Field(
+        default="", description="Whose snapshot `{snapshot}` in argv stands for; empty: none"
+    )
+    revision: str = Field(default="", description="Branch, tag or commit of that snapshot")
     guard: dict[str, Any] = Field(
         default_factory=dict, description="Settings of serving/guard.py, without its files"
     )
@@ -63,8 +67,13 @@ class ServeJob(BaseModel):
 
     @property
     def id(self) -> str:
-        """Hash of everything that another start would be needed for."""
-        return _hash(self.model_dump(mode="json", exclude={"estimate_s"}))
+        """Hash of everything that another start would be needed for.
+
+        An empty repository or revision is left out: ids from before they existed stay what they
+        were, and no engine is started again for it.
+        """
+        empty = {name for name in ("repository", "revision") if not getattr(self, name)}
+        return _hash(self.model_dump(mode="json", exclude={"estimate_s", *empty}))
 
 
 Job = FetchJob | ServeJob

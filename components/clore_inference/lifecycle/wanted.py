@@ -41,12 +41,15 @@ def fetch_job(spec: DeploymentSpec) -> FetchJob:
 def serve_job(spec: DeploymentSpec) -> ServeJob:
     """What the host's supervisor starts and keeps running."""
     line = engines.command(spec)
+    files = engines.weights(spec) if engines.reads_snapshot(line) else None
     return ServeJob(
         argv=engines.host_argv(line),
         environment=line.environment,
         port=line.port,
         exposure=spec.exposure,
         served_model=spec.served_model_name,
+        repository=files.repository if files else "",
+        revision=files.revision if files else "",
         guard={"engine": spec.engine, "served_model": spec.served_model_name},
         estimate_s=estimate_s(spec, *LOADING),
     )

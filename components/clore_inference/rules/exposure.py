@@ -12,16 +12,29 @@ from clore_inference.rules.rule import VLLM_SECURITY, Rule
 
 GUARD: Final = "clore_guard.Guard"
 LAUNCHER: Final = "clore_sglang"
+PROXY: Final = "clore_llamacpp"
+LISTEN: Final = "CLORE_INFERENCE_LISTEN"
+"""Where the proxy in front of llama-server listens, `host:port`; its default is the loopback."""
 DEFAULT_HOST: Final = {"vllm": "0.0.0.0", "sglang": "127.0.0.1", "llamacpp": "127.0.0.1"}
 """Where an engine listens when no flag says so."""
 
 
 def _is_guarded(line: EngineCommand) -> bool:
+    if PROXY in line.argv:
+        return not _engine_listens_outside(line)  # what can be reached past it is not guarded
     return line.value("--middleware") == GUARD or LAUNCHER in line.argv
 
 
 def _listens_outside(line: EngineCommand) -> bool:
-    host = line.value("--host") or DEFAULT_HOST[line.engine]
+    door = line.environment.get(LISTEN, "") if PROXY in line.argv else ""
+    return _is_outside(door.rpartition(":")[0] or "127.0.0.1") or _engine_listens_outside(line)
+
+
+def _engine_listens_outside(line: EngineCommand) -> bool:
+    return _is_outside(line.value("--host") or DEFAULT_HOST[line.engine])
+
+
+def _is_outside(host: str) -> bool:
     try:
         return not ip_address(host).is_loopback
     except ValueError:
@@ -67,7 +80,7 @@ RULES: Final = (
     ),
     Rule(
         "clore-exposure-require-guard", "mandatory", "public means behind guard and key",
-        VLLM_SECURITY, "Use vllm or sglang, or set exposure: private.", _public, ("exposure",),
+        VLLM_SECURITY, "Serve through InferenceServer, which adds the guard, or set exposure: private.", _public, ("exposure",),
     ),
     Rule(
         "clore-exposure-keep-private", "mandatory", "private means loopback of the host",

@@ -1,7 +1,8 @@
 """What stands between the world and an engine: files that travel to the host, and their settings.
 
-`guard.py` is installed there as module `clore_guard`, `sglang_launcher.py` as `clore_sglang`; both
-use the standard library only, because an engine's image has its own Python and nothing of ours.
+`guard.py` is installed there as module `clore_guard`, `sglang_launcher.py` as `clore_sglang`,
+`llamacpp_proxy.py` as `clore_llamacpp`; they use the standard library only, because an engine's
+image has its own Python and nothing of ours.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from clore_inference.serving import guard
 __all__ = [
     "GUARD_MODULE",
     "LAUNCHER_MODULE",
+    "PROXY_MODULE",
     "SETTINGS_VARIABLE",
     "allow_list",
     "guard_config",
@@ -26,10 +28,12 @@ __all__ = [
     "keys_document",
     "launcher_source",
     "ops_key",
+    "proxy_source",
 ]
 
 GUARD_MODULE = "clore_guard"
 LAUNCHER_MODULE = "clore_sglang"
+PROXY_MODULE = "clore_llamacpp"
 SETTINGS_VARIABLE = guard.SETTINGS_VARIABLE
 
 
@@ -41,6 +45,11 @@ def guard_source() -> str:
 def launcher_source() -> str:
     """Return the text of module `clore_sglang`, which imports `clore_guard`."""
     return files(__package__).joinpath("sglang_launcher.py").read_text(encoding="utf-8")
+
+
+def proxy_source() -> str:
+    """Return the text of module `clore_llamacpp`, which imports `clore_guard`."""
+    return files(__package__).joinpath("llamacpp_proxy.py").read_text(encoding="utf-8")
 
 
 def allow_list() -> dict[tuple[str, str], str | None]:

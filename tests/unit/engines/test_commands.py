@@ -75,6 +75,15 @@ def test_sglang_runs_through_our_launcher_with_its_flags_unchanged() -> None:
     assert "--skip-server-warmup" in ours.suffix
 
 
+def test_llamacpp_runs_behind_our_proxy_with_its_line_unchanged() -> None:
+    private, public = on_one_h100(), on_one_h100(exposure="public")
+    started = engines.host_argv(private)
+    assert started == ("python3", "-m", "clore_llamacpp", *private.argv)
+    assert private.argv == public.argv, "the engine itself never leaves the loopback"
+    assert private.environment["CLORE_INFERENCE_LISTEN"] == "127.0.0.1:8000"
+    assert public.environment["CLORE_INFERENCE_LISTEN"] == "0.0.0.0:8000"
+
+
 def test_vllm_runs_on_the_host_as_it_is() -> None:
     assert engines.host_argv(line()) == line().argv
 
@@ -140,9 +149,7 @@ def test_the_image_is_the_engines_own_at_its_version() -> None:
     assert line(image="me/mine:1@sha256:" + "a" * 64).image.startswith("me/mine:1@")
 
 
-def test_llamacpp_and_docker_hosts_say_that_they_are_not_built() -> None:
-    with pytest.raises(NotBuiltYet, match="llamacpp"):
-        line(engine="llamacpp", precision="q4_k_m", topology="1xH100")
+def test_a_docker_host_says_that_it_is_not_built() -> None:
     with pytest.raises(NotBuiltYet, match="host: docker"):
         line(host="docker")
 
@@ -155,7 +162,8 @@ def on_one_h100(**changes: object) -> EngineCommand:
 def test_what_is_not_built_can_be_planned() -> None:
     assert engines.planned(a_spec(host="docker")).guide == line().guide
     assert "not built" in engines.not_built(a_spec(host="docker"))
-    assert engines.not_built(a_spec()) == engines.not_built(a_spec(engine="sglang")) == ""
+    for engine in ("vllm", "sglang", "llamacpp"):
+        assert engines.not_built(a_spec(engine=engine)) == ""
 
 
 def test_llama_server_is_given_a_file_of_the_snapshot_and_listens_behind_a_proxy() -> None:

@@ -60,6 +60,7 @@ def test_all_files_travel_and_an_engine_brings_its_door() -> None:
     assert set(travelling_files("engine")) - names == {
         "serving/clore_guard.py",
         "serving/clore_sglang.py",
+        "serving/clore_llamacpp.py",
     }
 
 
@@ -69,6 +70,11 @@ def test_a_job_s_identity_is_what_it_does_not_what_is_guessed_of_it() -> None:
     assert SERVE.id == SERVE.model_copy(update={"estimate_s": 9}).id
     assert SERVE.id != SERVE.model_copy(update={"argv": ("vllm", "serve", "other")}).id
     assert SERVE.id == ServeJob.model_validate_json(SERVE.model_dump_json()).id
+
+
+def test_the_id_of_a_job_without_a_snapshot_is_what_it_was_before_there_were_snapshots() -> None:
+    assert SERVE.id == "7a932f269f69028c", "every running engine would be started again"
+    assert SERVE.id != SERVE.model_copy(update={"repository": "me/gguf"}).id
 
 
 def test_the_token_travels_with_weights_and_the_keys_with_the_engine() -> None:

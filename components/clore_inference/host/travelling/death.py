@@ -99,8 +99,12 @@ _ROWS: dict[str, tuple[str, ...]] = {
     "guard": (
         r"No module named 'clore_",
         r"clore_guard.*[Ee]rror",
+        r"clore_llamacpp: .*The engine was not started",
     ),
-    "not_installed": (r"ModuleNotFoundError: No module named '(?:vllm|sglang)",),
+    "not_installed": (
+        r"ModuleNotFoundError: No module named '(?:vllm|sglang)",
+        r"clore_llamacpp: there is no \S+ on this host",
+    ),
 }
 _PATTERNS = tuple((kind, re.compile("|".join(texts))) for kind, texts in _ROWS.items())
 

@@ -17,6 +17,7 @@ from .death import Death, classify, presentable
 from .environment import engine_environment
 from .logtail import LogTail
 from .ready import ask
+from .snapshot import NoSuchFile, expanded, snapshot
 from .stage import stage
 
 RESTARTS = 3
@@ -97,6 +98,8 @@ class EngineRun:
             return Death("guard", refused, worth_restarting=False)
         try:
             process = self._spawn()
+        except NoSuchFile as error:
+            return Death("weights_missing", str(error), worth_restarting=False)
         except OSError as error:
             return Death("not_installed", f"{self.job['argv'][0]}: {error.strerror}", False)
         self._process = process
@@ -111,8 +114,8 @@ class EngineRun:
         return classify(log.window(), process.returncode, was_ready=self.ready_since is not None)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        argv = [str(part) for part in self.job["argv"]]
         environment = self._environment()
+        argv = self._argv(Path(environment["HF_HOME"]) / "hub")
         program = shutil.which(argv[0], path=environment["PATH"]) or argv[0]
         with (self.folder / "engine.log").open("ab") as log:
             return subprocess.Popen(
@@ -124,6 +127,13 @@ class EngineRun:
                 cwd=str(Path.home()),
                 start_new_session=True,
             )
+
+    def _argv(self, cache: Path) -> list[str]:
+        words = [str(part) for part in self.job["argv"]]
+        repository = str(self.job.get("repository") or "")
+        if not repository:
+            return words
+        return expanded(words, snapshot(cache, repository, str(self.job.get("revision") or "main")))
 
     def _environment(self) -> dict[str, str]:
         write_engine_key(self.folder / "engine.key", self.engine_key)
