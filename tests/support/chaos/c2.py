@@ -58,6 +58,7 @@ class Chaos:
         self.plan = plan
         self.verdict = Verdict(plan)
         self.handed_over: list[int] = []
+        self._said = ""
         options = ("--liars", "none", "--seed", str(plan.seed), "--profile", plan.profile)
         self.market = Market.start(directory / "market", *options, time_scale=time_scale)
         self.rental = Rental.create(
@@ -152,7 +153,9 @@ class Chaos:
 
     def _once(self, name: str, command: Callable[[], Result]) -> Result:
         self.verdict.attempts[name] = self.verdict.attempts.get(name, 0) + 1
-        return command()
+        result = command()
+        self._said = result.text
+        return result
 
     def _wait_for_orphans(self) -> None:
         """Only what is left when nobody acts any more is counted."""
@@ -168,7 +171,9 @@ class Chaos:
         billing = active(self.market.ledger())
         self.handed_over.append(held)
         self.verdict.unclaimed += [one for one in billing if one != held]
-        self.verdict.hollow += [held] if held not in billing else []
+        # A listing that failed is not an end: such an `up` changes nothing, and says so.
+        told = f"order {held} was not looked at" in self._said
+        self.verdict.hollow += [held] if held not in billing and not told else []
 
     def _judge(self) -> None:
         ledger: dict[str, Any] = self.market.ledger()
