@@ -119,8 +119,7 @@ def _fork(work: Callable[[], int]) -> int:
         status = 1
         try:
             status = work()
-        except BaseException:
-            # Said here, since a forked child must not unwind into its parent's own frames.
+        except BaseException:  # told here: a forked child must not unwind into its parent's frames
             traceback.print_exc()
             raise
         finally:
