@@ -22,7 +22,7 @@ from clore_inference.serving import (
     guard_source,
     keys_document,
     launcher_source,
-    proxy_source,
+    proxy_sources,
 )
 from support.endpoint import KEY, MODEL
 from support.engine import REPOSITORY
@@ -75,7 +75,9 @@ def prepare(directory: Path) -> dict[str, str]:
     programs.mkdir()
     (modules / "clore_guard.py").write_text(guard_source())
     (modules / "clore_sglang.py").write_text(launcher_source())
-    (modules / "clore_llamacpp.py").write_text(proxy_source())
+    (modules / "clore_llamacpp").mkdir()
+    for name, text in proxy_sources().items():
+        (modules / "clore_llamacpp" / name).write_text(text)
     (directory / "keys.json").write_text(keys_document([("default", Secret(KEY), "user")]))
     (directory / "engine.key").write_text(ENGINE_KEY)
     config = guard_config(

@@ -15,7 +15,7 @@ ENGINE_PORT = 8080
 """Where the server listens, on loopback; the guarding proxy in front of it has the API's port."""
 PROXY = "clore_llamacpp"
 LISTEN = "CLORE_INFERENCE_LISTEN"
-"""Where the proxy listens; read by `serving/llamacpp_proxy.py`."""
+"""Where the proxy listens; read by `serving/llamacpp/launcher.py`."""
 UNQUANTIZED = ("f16", "bf16")
 
 
@@ -38,7 +38,8 @@ def on_host(argv: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _address(spec: DeploymentSpec) -> str:
-    return "0.0.0.0" if spec.exposure == "public" else "127.0.0.1"
+    """On a Docker host the container is the boundary, and what is published decides."""
+    return "127.0.0.1" if (spec.host, spec.exposure) == ("clore", "private") else "0.0.0.0"
 
 
 def _plain(spec: DeploymentSpec) -> tuple[str, ...]:

@@ -119,5 +119,6 @@ def travelling_files(kind: Kind) -> dict[str, str]:
         serving = _PACKAGE / "serving"
         texts["serving/clore_guard.py"] = (serving / "guard.py").read_bytes()
         texts["serving/clore_sglang.py"] = (serving / "sglang_launcher.py").read_bytes()
-        texts["serving/clore_llamacpp.py"] = (serving / "llamacpp_proxy.py").read_bytes()
+        for path in sorted((serving / "llamacpp").glob("*.py")):
+            texts[f"serving/clore_llamacpp/{path.name}"] = path.read_bytes()
     return {name: base64.b64encode(zlib.compress(text, 9)).decode() for name, text in texts.items()}

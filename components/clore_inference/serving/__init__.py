@@ -1,7 +1,7 @@
 """What stands between the world and an engine: files that travel to the host, and their settings.
 
 `guard.py` is installed there as module `clore_guard`, `sglang_launcher.py` as `clore_sglang`,
-`llamacpp_proxy.py` as `clore_llamacpp`; they use the standard library only, because an engine's
+the package `llamacpp/` as `clore_llamacpp`; they use the standard library only, because an engine's
 image has its own Python and nothing of ours.
 """
 
@@ -28,7 +28,7 @@ __all__ = [
     "keys_document",
     "launcher_source",
     "ops_key",
-    "proxy_source",
+    "proxy_sources",
 ]
 
 GUARD_MODULE = "clore_guard"
@@ -47,9 +47,11 @@ def launcher_source() -> str:
     return files(__package__).joinpath("sglang_launcher.py").read_text(encoding="utf-8")
 
 
-def proxy_source() -> str:
-    """Return the text of module `clore_llamacpp`, which imports `clore_guard`."""
-    return files(__package__).joinpath("llamacpp_proxy.py").read_text(encoding="utf-8")
+def proxy_sources() -> dict[str, str]:
+    """Return file name to text of package `clore_llamacpp`, which imports `clore_guard`."""
+    folder = files(__package__).joinpath("llamacpp")
+    modules = [one for one in folder.iterdir() if one.name.endswith(".py")]
+    return {one.name: one.read_text(encoding="utf-8") for one in modules}
 
 
 def allow_list() -> dict[tuple[str, str], str | None]:

@@ -19,6 +19,7 @@ from clore_inference.host.following import FollowDocument, follow_command, follo
 from clore_inference.host.job import FetchJob, ServeJob
 from clore_inference.host.login import Login
 from clore_inference.secret import Secret, redact
+from clore_inference.serving import proxy_sources
 
 TOKEN = "hf_" + "canary" * 5
 KEY = "ci-" + "canary" * 5
@@ -60,7 +61,7 @@ def test_all_files_travel_and_an_engine_brings_its_door() -> None:
     assert set(travelling_files("engine")) - names == {
         "serving/clore_guard.py",
         "serving/clore_sglang.py",
-        "serving/clore_llamacpp.py",
+        *(f"serving/clore_llamacpp/{name}" for name in proxy_sources()),
     }
 
 

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from clore_inference.secret import Secret
-from clore_inference.serving import keys_document, proxy_source
+from clore_inference.serving import keys_document, proxy_sources
 from clore_inference.serving.guard import Guard
-from clore_inference.serving.llamacpp_proxy import Door, Forward, main, refusal
+from clore_inference.serving.llamacpp.door import Door
+from clore_inference.serving.llamacpp.forward import Forward
+from clore_inference.serving.llamacpp.launcher import main, refusal
 
 KEY = "proxy-key-canary"
 WITHIN_S = 10.0
@@ -353,9 +355,11 @@ def test_requests_sent_ahead_are_answered_in_order(tmp_path: Path) -> None:
     run(claim())
 
 
-def test_the_file_runs_on_python_3_9_with_the_standard_library_only() -> None:
-    tree = ast.parse(proxy_source(), feature_version=(3, 9))
-    froms = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+@pytest.mark.parametrize("name", sorted(proxy_sources()))
+def test_a_file_runs_on_python_3_9_with_the_standard_library_only(name: str) -> None:
+    tree = ast.parse(proxy_sources()[name], feature_version=(3, 9))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    froms = [node.module for node in imports if not node.level]
     plain = [
         one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names
     ]
