@@ -15,6 +15,7 @@ _WEIGHTS: Final = {
     "not_found": "Check the name of the repository and the wanted files at {url}",
     "revision_not_found": "Set revision to a branch, tag or commit of {url}",
     "disk_full": "Raise the disk that is asked for, and replace the order",
+    "quota": "The host lets its container write less than the disk has: replace the order",
     "hash_mismatch": "The hub or a mirror sends damaged files: try again, or set hfEndpoint",
     "network": "Nothing that arrived is fetched again",
     "no_hub_client": "Use the engine's own image, which has it",

@@ -46,7 +46,7 @@ class ConnectError(OSError):
         (HfHubHTTPError("429", 429), "network"),
         (HfHubHTTPError("503", 503), "network"),
         (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
-        (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk_full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "quota"),
         (ConnectError("refused"), "network"),
         (TimeoutError("late"), "network"),
         (AttributeError("no such thing"), "unexpected"),

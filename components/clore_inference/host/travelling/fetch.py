@@ -1,8 +1,8 @@
 """Fetches the files of one repository into the cache that the engines read, once and verified.
 
-The layout is made by the host's own `huggingface_hub`; the large files are brought by its
-`http_get` into `blobs/<sha256>.incomplete`, so that a cut costs only what was not yet written:
-newer clients keep a partial file for one process only (`_download_to_tmp_and_move`, 2.x).
+The listing, the small files and the layout are the work of the host's own `huggingface_hub`; the
+large files are brought by `download.py`, so that a cut costs only what was not yet written: newer
+clients keep a partial file for one process only (`_download_to_tmp_and_move`, 2.x).
 Every byte is hashed on its way; what was verified once is written down and not hashed again.
 
 Reads one JSON line {"job", "folder", "scale", "token"} on standard input; writes `progress.json`
@@ -12,20 +12,21 @@ and `result.json` in the folder. A failure has one of the names of `KINDS`.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
-import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, Optional, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-from . import record
+from . import record, room
+from .download import FIRST_WAIT_S, MOST_WAIT_S, STREAMS, TRIES, Download
+from .partial import HASH_PIECE_BYTES, Partial
+from .ranged import Place, announced_wait_s, without_token
 from .refusal import Refusal, cause
 
 KINDS = (
@@ -33,24 +34,14 @@ KINDS = (
     "not_found",
     "revision_not_found",
     "disk_full",
+    "quota",
     "hash_mismatch",
     "network",
     "no_hub_client",
     "unexpected",
 )
-STREAMS = 8
-"""Files at once; the hub client's own default."""
-PIECE_BYTES = 256 * 1024
-"""What a cut costs of each stream: the client hands on whole pieces only, its own are 10 MB."""
-TRIES = 6
-"""Failures in a row without one new byte before the network is given up."""
-FIRST_WAIT_S = 1.0
-"""Marketplace seconds before the second try; doubled for each further one: 31 s in all."""
-DISK_MARGIN = 0.01
-"""Share of the missing bytes that must be free beside them."""
 PROGRESS_EVERY_S = 0.3
 """Real seconds between two measurements."""
-HASH_PIECE_BYTES = 4 * 1024 * 1024
 
 Result = TypeVar("Result")
 
@@ -64,39 +55,6 @@ class Wanted(NamedTuple):
     """Empty for small files, which git keeps itself."""
     blob_id: str
     """Git's own hash of a small file: SHA-1 over a header and the content."""
-
-
-class Hashed(io.FileIO):
-    """A file that is opened for going on where it ended, and knows the hash of its content."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(str(path), "a+")
-        self.digest = hashlib.sha256()
-        self._hash_from_start(os.fstat(self.fileno()).st_size)
-
-    def _hash_from_start(self, length: int) -> None:
-        self.digest = hashlib.sha256()
-        self.seek(0)
-        while length > 0:
-            piece = self.read(min(HASH_PIECE_BYTES, length))
-            self.digest.update(piece)
-            length -= len(piece)
-        self.seek(0, os.SEEK_END)
-
-    def write(self, piece: Any) -> int:
-        """Append all of `piece` and hash it."""
-        view = memoryview(piece)
-        written = 0
-        while written < len(view):
-            written += super().write(view[written:])
-        self.digest.update(view)
-        return written
-
-    def truncate(self, size: Optional[int] = None) -> int:  # noqa: UP045 - Python 3.9
-        """Cut the file, as the client does when a server ignored the range, and hash again."""
-        length = super().truncate(size)
-        self._hash_from_start(length)
-        return length
 
 
 class Fetch:
@@ -115,7 +73,7 @@ class Fetch:
         self.verified = record.read_json(record.home() / "verified.json")
         self._lock = threading.Lock()
         self.files: tuple[Wanted, ...] = ()
-        hub.constants.DOWNLOAD_CHUNK_SIZE = PIECE_BYTES
+        self._under_way: dict[str, Partial] = {}
         self.phase = "listing"
 
     def run(self) -> dict[str, Any]:
@@ -124,12 +82,7 @@ class Fetch:
         commit, self.files = self._persist(self._listed)
         if not self.files:
             raise Refusal("not_found", "no file of the repository matches the wanted patterns")
-        self._check_disk()
-        self.phase = "fetching"
-        large = [one for one in self.files if one.sha256 and one.size]
-        large.sort(key=lambda one: one.size, reverse=True)
-        unique = list({one.sha256: one for one in large}.values())
-        self._each(lambda one: self._bring(one, commit), unique)
+        self._download(self._large(), commit)
         snapshot = self._persist(self._laid_out)
         self.phase = "verifying"
         self._each(lambda one: self._verify(one, commit), list(self.files))
@@ -139,6 +92,40 @@ class Fetch:
             "files": len(self.files),
             "bytes": sum(one.size for one in self.files),
         }
+
+    def _large(self) -> list[Partial]:
+        """The large files that are not there yet, largest first; equal ones count once."""
+        missing = {
+            one.sha256: Partial(self._blob(one), one.path, one.size, one.sha256)
+            for one in self.files
+            if one.sha256 and one.size and not self._blob(one).exists()
+        }
+        return sorted(missing.values(), key=lambda one: one.size, reverse=True)
+
+    def _download(self, large: list[Partial], commit: str) -> None:
+        """Make room, then bring what is missing; what is there of it stays whatever happens."""
+        for one in large:
+            one.open()
+        self._under_way = {str(one.blob): one for one in large}
+        self._make_room(large)
+        self.phase = "fetching"
+        work = Download(
+            large,
+            self.storage,
+            resolve=lambda one: self._persist(lambda: self._place(one, commit)),
+            scale=self.scale,
+        )
+        work.run(lambda one: self._remember(one.blob))
+
+    def _make_room(self, large: list[Partial]) -> None:
+        small = sum(one.size for one in self.files if not one.sha256)
+        missing = small + sum(one.missing_space() for one in large)
+        try:
+            room.check(missing, self.storage)
+        except Refusal:
+            room.clear(self.storage / "blobs", {one.sha256 for one in large})
+            room.check(missing, self.storage)
+        room.hold(large, self.storage)
 
     def _each(self, work: Callable[[Wanted], None], files: list[Wanted]) -> None:
         """Do `work` for every file, several at once; the first failure ends it."""
@@ -161,7 +148,8 @@ class Fetch:
                 failures = 1 if self.bytes_done() > before else failures + 1
                 if found.kind != "network" or failures >= TRIES:
                     raise found from error
-                time.sleep(FIRST_WAIT_S * 2 ** (failures - 1) / self.scale)
+                wait_s = max(_asked_wait_s(error), FIRST_WAIT_S * 2 ** (failures - 1))
+                time.sleep(min(MOST_WAIT_S, wait_s) / self.scale)
 
     def _listed(self) -> tuple[str, tuple[Wanted, ...]]:
         """The commit behind the revision, and its wanted files with sizes and hashes."""
@@ -179,73 +167,27 @@ class Fetch:
     def _blob(self, one: Wanted) -> Path:
         return self.storage / "blobs" / (one.sha256 or one.blob_id)
 
-    def _partial(self, one: Wanted) -> Path:
-        return self.storage / "blobs" / f"{one.sha256 or one.blob_id}.incomplete"
-
     def bytes_done(self) -> int:
         """Bytes of the wanted files that lie on this disk; files under way count as they grow."""
-        seen: dict[Path, int] = {}
-        for one in self.files:
-            blob = self._blob(one)
-            partial = self._partial(one)
-            seen[blob] = one.size if blob.exists() else min(one.size, _length(partial))
-        return sum(seen.values())
+        return sum(self._done(blob, size) for blob, size in self._sizes().items())
 
-    def _check_disk(self) -> None:
-        missing = self._total() - self.bytes_done()
-        free = shutil.disk_usage(str(self.storage)).free
-        if missing * (1 + DISK_MARGIN) > free:
-            raise Refusal(
-                "disk_full",
-                f"{missing / 1e9:.1f} GB are missing and {free / 1e9:.1f} GB are free "
-                f"under {self.storage}",
-            )
+    def _done(self, blob: Path, size: int) -> int:
+        under_way = self._under_way.get(str(blob))
+        return size if blob.exists() else under_way.received if under_way else 0
 
-    def _total(self) -> int:
-        return sum({self._blob(one): one.size for one in self.files}.values())
+    def _sizes(self) -> dict[Path, int]:
+        return {self._blob(one): one.size for one in self.files}
 
-    def _bring(self, one: Wanted, commit: str) -> None:
-        """Bring one large file into its place, from where an earlier try left off."""
-        if self._blob(one).exists():
-            return
-        if self._persist(lambda: self._received(one, commit)) != one.sha256:
-            self._partial(one).unlink()
-            second = self._persist(lambda: self._received(one, commit))
-            if second != one.sha256:
-                self._partial(one).unlink()
-                raise Refusal(
-                    "hash_mismatch",
-                    f"{one.path} arrived twice with SHA-256 {second[:16]}..., "
-                    f"the hub lists {one.sha256[:16]}...",
-                )
-        self._partial(one).replace(self._blob(one))
-        self._remember(self._blob(one))
-
-    def _received(self, one: Wanted, commit: str) -> str:
-        """Bring what is missing of a partial file; returns the hash of the whole."""
-        self._blob(one).parent.mkdir(parents=True, exist_ok=True)
-        if _length(self._partial(one)) > one.size:
-            self._partial(one).unlink()
+    def _place(self, one: Partial, commit: str) -> Place:
+        """Where the content lies now; the token goes to the hub itself only, never to a CDN."""
         url = self.hub.hf_hub_url(
             self.job["repository"], one.path, revision=commit, endpoint=self.job["endpoint"]
         )
-        with Hashed(self._partial(one)) as file:
-            have = file.tell()
-            if have < one.size:
-                place, headers = self._location(url)
-                http_get = self.hub.file_download.http_get
-                http_get(place, file, resume_size=have, headers=headers, expected_size=one.size)
-            return file.digest.hexdigest()
-
-    def _location(self, url: str) -> tuple[str, dict[str, str]]:
-        """Where the content lies now; the token goes to the hub itself only, never to a CDN."""
         found = self.hub.get_hf_file_metadata(url, token=self.token or False)
         headers = dict(self.hub.utils.build_hf_headers(token=self.token or False))
         if urlsplit(found.location).netloc != urlsplit(url).netloc:
-            headers = {
-                name: value for name, value in headers.items() if name.lower() != "authorization"
-            }
-        return str(found.location), headers
+            headers = without_token(headers)
+        return Place(str(found.location), headers)
 
     def _laid_out(self) -> Path:
         """Let the client bring the small files and make the snapshot that engines look for."""
@@ -290,7 +232,7 @@ class Fetch:
         return {
             "phase": self.phase,
             "bytes_done": self.bytes_done(),
-            "bytes_total": self._total(),
+            "bytes_total": sum(self._sizes().values()),
             "files_done": sum(1 for one in self.files if self._blob(one).exists()),
             "files_total": len(self.files),
         }
@@ -302,11 +244,10 @@ def _wanted(row: Any) -> Wanted:
     return Wanted(str(row.path), int(row.size), str(sha256 or ""), str(row.blob_id))
 
 
-def _length(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+def _asked_wait_s(error: Exception) -> float:
+    """What a hub's answer asks for, whichever client raised it."""
+    response = getattr(error, "response", None)
+    return announced_wait_s(getattr(response, "headers", None) or {})
 
 
 def _state(path: Path) -> list[int]:

@@ -28,7 +28,7 @@ _PASSING = (
     "OSError",
 )
 """Classes of `httpx`, `requests` and the client itself that a later try may not meet again."""
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = {errno.ENOSPC: "disk_full", errno.EDQUOT: "quota"}
 
 
 class Refusal(Exception):
@@ -90,7 +90,7 @@ def _by_status(error: BaseException) -> str:
 
 
 def _by_errno(error: BaseException) -> str:
-    return "disk_full" if isinstance(error, OSError) and error.errno in _FULL else ""
+    return _FULL.get(error.errno or 0, "") if isinstance(error, OSError) else ""
 
 
 def _status(error: BaseException) -> int:
