@@ -32,6 +32,14 @@ class DeploymentWishes(TypedDict):
     """Raise it to prove a successor before the old deployment is deleted."""
     release: NotRequired[str]
     """guide or upstream: whose description of the model holds."""
+    docker_host: NotRequired[str]
+    """With host docker: unix:///path of a local socket or ssh://user@host."""
+    docker_host_key: NotRequired[str]
+    """With an ssh:// docker_host: the SSH key that it must show."""
+    docker_gpus: NotRequired[str]
+    """With host docker: all, none, or the ids of the GPUs for the engine."""
+    docker_port: NotRequired[int]
+    """With host docker: port of the host that leads to the API."""
     precision: NotRequired[str]
     """fp8, bf16, q4_k_m, …"""
     topology: NotRequired[str]

@@ -17,6 +17,7 @@ from clore_inference.spec import DeploymentSpec
 BASE: dict[str, object] = {"licenseUse": "evaluation", "maxUsdPerDay": "45"}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 DIGEST = "@sha256:" + "a" * 64
+BOX: dict[str, object] = {"host": "docker", "dockerHost": "ssh://me@gpu.lan"}
 LINE = engines.command(DeploymentSpec.parse(BASE))
 
 
@@ -156,3 +157,11 @@ EXAMPLES: dict[str, Example] = {
     "clore-model-require-commit": by_values({"revision": "c4be198"}, {"revision": COMMIT}, says="c4be198"),
     "clore-model-require-token": by_fact(lambda facts: replace(facts, has_token=False), says="403"),
 }  # fmt: skip
+    "clore-docker-spell-host": by_values({"host": "docker", "dockerHost": "tcp://10.0.0.1:2375"}, {"host": "docker"}, says="root"),
+    "clore-docker-spell-host-key": by_values(
+        {**BOX, "dockerHostKey": "my box"}, {**BOX, "dockerHostKey": "ssh-ed25519 AAAAC3Nz"}, says="base64"
+    ),
+    "clore-docker-pin-host-key": by_values(BOX, {**BOX, "dockerHostKey": "ssh-ed25519 AAAAC3Nz"}, says="known_hosts"),
+    "clore-docker-match-gpus": by_values({"host": "docker", "dockerGpus": "0,1"}, {"host": "docker", "dockerGpus": "0,1,2,3"}, says="2 GPUs"),
+    "clore-docker-prefer-gpus": by_values({"host": "docker", "dockerGpus": "none"}, {"host": "docker"}, says="no GPU"),
+    "clore-docker-watch-plain-http": by_values({"host": "docker", "exposure": "public"}, {"host": "docker"}, says="plain HTTP"),

@@ -17,7 +17,7 @@ FAR_ABOVE: Final = 4
 
 def _cap(facts: Facts) -> Iterator[str]:
     spec = facts.spec
-    if spec is None or spec.shape.usd_per_day is None:
+    if spec is None or spec.shape.usd_per_day is None or spec.host == "docker":
         return
     low, high = (Decimal(bound) for bound in spec.shape.usd_per_day)
     cap = spec.max_usd_per_day
@@ -72,6 +72,8 @@ def _wallet(facts: Facts) -> Iterator[str]:
 
 
 RULES: Final = (
+    if spec.host == "docker":
+        return
     Rule(
         "clore-budget-check-cap", "warning", "the cap is near what the market asks", GUIDE,
         "Set maxUsdPerDay near the market's price; it includes the 5 % renter fee.", _cap,

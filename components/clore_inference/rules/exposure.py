@@ -65,6 +65,8 @@ def _public(facts: Facts) -> Iterator[str]:
 def _private(facts: Facts) -> Iterator[str]:
     if facts.spec is None or facts.line is None or facts.spec.exposure != "private":
         return
+    if facts.spec.host == "docker":
+        return  # what a container publishes decides: its own network has other addresses
     if _listens_outside(facts.line):
         yield (
             "exposure is private, but the engine listens on every address; port 8000 of an order "

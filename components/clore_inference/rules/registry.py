@@ -8,6 +8,7 @@ from clore_inference.rules import (
     budget,
     capacity,
     configuration,
+    docker,
     exposure,
     flags,
     pinning,
@@ -23,6 +24,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *flags.RULES,
     *exposure.RULES,
     *pinning.RULES,
+    *docker.RULES,
 )
 
 

@@ -29,6 +29,10 @@ class DeploymentSpec(BaseModel):
     time_scale: float
     host: Literal["clore", "docker"]
     generation: int
+    docker_host: str
+    docker_host_key: str | None
+    docker_gpus: str
+    docker_port: int
     release: Literal["guide", "upstream"]
     precision: str
     topology: str

@@ -97,6 +97,35 @@ WHERE: Final = (
 )
 
 
+DOCKER: Final = (
+    Key(
+        "dockerHost",
+        "string",
+        "With host docker: where its engine is reached, unix:///path of a local socket or ssh://user@host.",
+        "unix:///var/run/docker.sock",
+    ),
+    Key(
+        "dockerHostKey",
+        "string",
+        "With an ssh:// dockerHost: the SSH key that it must show, as ssh-keyscan prints it without the name. Not set: the one in your known_hosts.",
+    ),
+    Key(
+        "dockerGpus",
+        "string",
+        "With host docker: all, none, or the ids of the GPUs for the engine, as in 0,1,2,3.",
+        "all",
+    ),
+    Key(
+        "dockerPort",
+        "integer",
+        "With host docker: port of the host that leads to the API; on its loopback only, unless exposure is public.",
+        8000,
+        least=1,
+        most=65535,
+    ),
+)
+
+
 def _what() -> tuple[Key, ...]:
     facts = catalog()
     precisions = tuple(dict.fromkeys(row.precision for row in facts.checkpoint))

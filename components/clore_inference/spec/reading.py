@@ -29,6 +29,8 @@ NOT_LOOPBACK = "clore-clock-require-loopback"
 
 STAND_INS = {"licenseUse": "evaluation", "maxUsdPerDay": Decimal(50)}
 """What stands in for a required key that is missing, so that the other rules can run."""
+NO_MARKET = {"maxUsdPerDay": Decimal("0.01")}
+"""What a Docker host of one's own need not say: it is not rented, so the least amount stands there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Reading:
 def read_values(values: Mapping[str, object]) -> Reading:
     """Read flat camelCase values; never raises for what they say."""
     findings = [*_unknown(values)]
+    values = _without_market(values)
     unreadable: set[str] = set()
     fields: dict[str, object] = {}
     for key in spec_keys():
@@ -62,6 +65,11 @@ def read_values(values: Mapping[str, object]) -> Reading:
     findings += _clock(fields, unreadable)
     spec = DeploymentSpec.model_validate(fields)
     return Reading(spec, tuple(findings), frozenset(unreadable))
+
+
+def _without_market(values: Mapping[str, object]) -> Mapping[str, object]:
+    missing = {name: least for name, least in NO_MARKET.items() if is_unset(values.get(name))}
+    return {**values, **missing} if values.get("host") == "docker" else values
 
 
 def _finding(rule: str, key: str, message: str, fix: str) -> Finding:
