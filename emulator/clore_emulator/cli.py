@@ -90,6 +90,14 @@ def serve(  # noqa: PLR0913 - one word for each option
     ] = None,
     hosts: Annotated[bool, typer.Option(help="Bring up a host for each order.")] = True,
     lags: Annotated[bool, typer.Option(help="Let listings lag behind.")] = True,
+    engines: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Real engines: programs in DIR/bin, repositories of the hub in DIR/hub.",
+        ),
+    ] = None,
 ) -> None:
     """Run a marketplace until it is told to stop.
 
@@ -108,7 +116,7 @@ def serve(  # noqa: PLR0913 - one word for each option
             state=state.resolve(), port=port, hub_port=hub_port, time_scale=time_scale, seed=seed,
             market=market, liars=liars.value, profile=profile.value,
             faults=tuple(_rule(text) for text in fault or []), api_key_file=api_key_file,
-            hosts=hosts, lags=lags,
+            hosts=hosts, lags=lags, engines=engines.resolve() if engines else None,
         )  # fmt: skip
         run(settings)
     except (BadRule, ValueError, KeyError) as error:

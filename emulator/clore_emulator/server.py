@@ -26,6 +26,7 @@ from .exchange import NO_LAGS, Lags
 from .faults import Profile
 from .hosts import Hosts as HostProcesses
 from .hub import create_app as create_hub
+from .hub.shelf import stocked
 from .ledger import Journal
 from .market import Liars, build_market, load_market
 from .seams import Hosts
@@ -52,6 +53,8 @@ class Settings:
     api_key_file: Path | None = None
     hosts: bool = True
     lags: bool = True
+    engines: Path | None = None
+    """Directory whose `bin` holds engines and whose `hub` holds repositories, for the simulators'."""
 
     @property
     def key_file(self) -> Path:
@@ -108,7 +111,7 @@ def run(settings: Settings) -> None:
 
 async def _serve(world: World, settings: Settings, api: socket.socket, hub: socket.socket) -> None:
     listeners = [
-        (Listener(create_hub(), H11Protocol), hub),
+        (Listener(create_hub(stocked(settings.engines)), H11Protocol), hub),
         (Listener(create_app(world), Connection), api),
     ]
     tasks = [asyncio.create_task(one.serve(sockets=[on])) for one, on in listeners]
@@ -139,6 +142,7 @@ def _hosts(settings: Settings, clock: VirtualClock, hub_url: str) -> Hosts:
         hub_url=hub_url,
         log=lambda text: print(text, file=sys.stderr, flush=True),
         sleep=clock.sleep,
+        engines=settings.engines,
     )
 
 

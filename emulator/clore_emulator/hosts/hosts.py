@@ -63,7 +63,8 @@ class Hosts:
 
     `time_scale` virtual seconds pass in a real one; `sleep` waits virtual seconds (by default by
     that scale). `hub_socket` is the hub's Unix socket; without one a relay to `hub_url` is opened
-    when it is needed. Under `root` lies one directory per order.
+    when it is needed. Under `root` lies one directory per order. What `engines`/bin has takes the
+    place of the engine simulators.
     """
 
     def __init__(
@@ -76,10 +77,12 @@ class Hosts:
         hub_socket: Path | None = None,
         log: Callable[[str], None] = lambda _: None,
         sleep: Callable[[float], Awaitable[None]] | None = None,
+        engines: Path | None = None,
     ) -> None:
         self._root = root.resolve()
         self._time_scale = time_scale
         self._seed = seed
+        self._engines = engines
         self._hub = HubDoor(hub_url, hub_socket, self._root)
         self._log = log
         self._sleep = sleep or (lambda seconds: asyncio.sleep(seconds / time_scale))
@@ -209,7 +212,9 @@ class Hosts:
         order_id = int(order["id"])
         scratch = self._scratch(order_id)
         scratch.prepare(
-            order, hardware(machine, f"{self._seed}:{order.get('server_id', order_id)}")
+            order,
+            hardware(machine, f"{self._seed}:{order.get('server_id', order_id)}"),
+            self._engines,
         )
         relay, http = recall(scratch.address)
         if not relay:

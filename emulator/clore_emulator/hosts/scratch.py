@@ -70,7 +70,12 @@ class Scratch:
     def log(self) -> Path:
         return self.root / "host.log"
 
-    def prepare(self, order: Mapping[str, Any], hardware: Mapping[str, Any]) -> None:
+    def prepare(
+        self,
+        order: Mapping[str, Any],
+        hardware: Mapping[str, Any],
+        engines: Path | None = None,
+    ) -> None:
         """Make everything that is not there yet; the renter's files are left alone."""
         for folder in (self.root, self.home, self.home / ".ssh", self.programs):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,7 +91,7 @@ class Scratch:
             write_whole(authorized, f"{key}\n" if key else "", mode=0o600)
         if order.get("command") and not self.startup.exists():
             write_whole(self.startup, str(order["command"]), mode=0o700)
-        for name, text in _programs(self).items():
+        for name, text in {**_programs(self), **_real(engines)}.items():
             write_whole(self.programs / name, text, mode=0o755)
 
     def environment(
@@ -150,6 +155,17 @@ def _programs(scratch: Scratch) -> dict[str, str]:
     if curl := shutil.which("curl", path="/usr/bin:/bin"):
         programs["curl"] = _with_own_loopback(curl)
     return {name: f"#!/bin/sh\n{text}\n" for name, text in programs.items()}
+
+
+def _real(engines: Path | None) -> dict[str, str]:
+    """The engines that are not simulated."""
+    folder = engines / "bin" if engines else None
+    if folder is None or not folder.is_dir():
+        return {}
+    return {
+        path.name: f'#!/bin/sh\nexec {shlex.quote(str(path))} "$@"\n'
+        for path in sorted(folder.iterdir())
+    }
 
 
 def _with_own_loopback(curl: str) -> str:
