@@ -75,7 +75,7 @@ def _additions(spec: DeploymentSpec) -> tuple[Addition, ...]:
                 reason="maxNumSeqs, as SGLang spells it",
             )
         )
-    if spec.exposure == "private":
+    if spec.exposure == "private" and spec.host == "clore":
         found.append(
             Addition(
                 flags=("--host", "127.0.0.1"),

@@ -76,7 +76,7 @@ def _additions(spec: DeploymentSpec) -> tuple[Addition, ...]:
                 reason="maxNumSeqs bounds how many requests share the KV cache",
             )
         )
-    if spec.exposure == "private":
+    if spec.exposure == "private" and spec.host == "clore":
         found.append(
             Addition(
                 flags=("--host", "127.0.0.1"),
