@@ -20,8 +20,9 @@ from clore_inference.market.observe import Alive
 from clore_inference.market.transport import USER_AGENT, Call, Raw, Unsent
 from clore_inference.market.wire import orders_of, servers_of, wallets_of
 from support.emulated import KEYS, OPENED_AT, Emulated, emulated
+from support.fake_clock import FakeClock
 from support.lease_world import Stack, World, order_request
-from support.market_double import FakeClock, MarketDouble
+from support.market_double import MarketDouble
 
 COMMANDS = 6
 """An operator runs a command again until it says that it is done."""

@@ -10,13 +10,14 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from clore_inference.market.transport import Call, Raw, Unsent
 
-EPOCH = 1_790_000_000.0
-TICK_S = 1e-6
-"""No two looks at a real clock see the same time."""
+from .fake_clock import FakeClock
+from .server_row import server_row
+
 ANSWER_S = 0.15
 """How long an answer takes."""
 OPERATOR = "operator"
@@ -30,32 +31,17 @@ LISTING_FAULTS: dict[str, tuple[int, Any] | Unsent] = {
     "revoked": (200, {"code": 3}),
     "empty_after_error": (500, {"code": 1}),
 }
+NOTHING_DONE: dict[str, tuple[int, Any] | Unsent] = {
+    "drop_before": Unsent("no answer (ConnectionError)"),
+    "limited": (429, {"code": 5}),
+    "offline": (200, {"error": "server-offline", "code": 6}),
+}
 CREATE_FAULTS: dict[str, tuple[int, Any] | Unsent] = {
     "drop_after": Unsent("no answer in time"),
     "code1_after": (500, {"code": 1}),
     "limited_after": (429, {"code": 5}),
     "html_after": (502, {}),
 }
-
-
-class FakeClock:
-    """Time that passes only in sleeps."""
-
-    def __init__(self, now: float = EPOCH) -> None:
-        self.time = now
-        self.slept: list[float] = []
-
-    def now(self) -> float:
-        self.time += TICK_S
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        if seconds > 0:
-            self.time += seconds
-            self.slept.append(seconds)
-
-    def real(self, seconds: float) -> float:
-        return seconds
 
 
 @dataclass
@@ -72,6 +58,12 @@ class LedgerOrder:
     visible: float
     ports_at: float
     mrl_s: float
+    currency: str = "USD-Blockchain"
+    type: str = "on-demand"
+    usd_per_day: Decimal = Decimal(0)
+    """What a day really costs: with the fee and the rate of the moment in which it was sold."""
+    fee: float = 0.0
+    """The renter's fee a day, native; shown in the row only where the market shows fees."""
     made_by: str = "api"
     ended: float | None = None
     end_visible: float = 0.0
@@ -79,43 +71,6 @@ class LedgerOrder:
 
     def active(self, now: float) -> bool:
         return self.ended is None and now < self.created + self.mrl_s
-
-
-def server_row(server_id: int, cost: float, /, **other: Any) -> dict[str, Any]:
-    """An offer in the shape of 2026."""
-    row: dict[str, Any] = {
-        "id": server_id,
-        "owner": 7,
-        "mrl": 720,
-        "price": {
-            "on_demand": {"bitcoin": 0.0004, "USD-Blockchain": cost},
-            "spot": {"USD-Blockchain": cost},
-            "usd": {"on_demand_btc": 27.0, "on_demand_usd": cost, "spot": 0},
-        },
-        "rented": False,
-        "specs": {
-            "mb": "H13DSG",
-            "cpu": "AMD EPYC 9654",
-            "cpus": "192/384",
-            "ram": 1510.2,
-            "disk": "SAMSUNG MZQL27T6 3500.5GB",
-            "disk_speed": 5200.5,
-            "gpu": "4x NVIDIA H100 80GB HBM3",
-            "gpuram": 79,
-            "net": {"up": 5000, "down": 5000, "cc": "US"},
-            "pcie_rev": 5,
-            "pcie_width": 16,
-            "pl": [700] * 4,
-        },
-        "reliability": 0.99,
-        "allowed_coins": ["bitcoin", "CLORE-Blockchain", "USD-Blockchain"],
-        "rating": {"avg": 4.5, "cnt": 9},
-        "gpu_array": [" H100 80GB HBM3"] * 4,
-        "cuda_version": "12.8",
-    }
-    specs = other.pop("specs", {})
-    row["specs"] = {**row["specs"], **specs}
-    return {**row, **other}
 
 
 @dataclass
@@ -138,6 +93,15 @@ class MarketDouble:
     step: Callable[[str], None] = lambda _: None
     before_create: Callable[[], None] | None = None
     echo_ports: bool = True
+    usd_rates: dict[str, float] = field(
+        default_factory=lambda: {"USD-Blockchain": 1.0, "bitcoin": 67500.0}
+    )
+    fee_shares: dict[str, float] = field(
+        default_factory=lambda: {"on-demand": 0.05, "spot": 0.0125}
+    )
+    shows_fee: bool = False
+    bids: dict[int, float] = field(default_factory=dict)
+    """Strangers' spot bids, by server."""
     violations: int = 0
     next_id: int = 1_900_001
 
@@ -232,7 +196,7 @@ class MarketDouble:
             "price": order.price,
             "mrl": order.mrl_s,
             "image": order.image,
-            "currency": "USD-Blockchain",
+            "currency": order.currency,
             "spend": order.price * max(0.0, self.now - order.created) / 86400,
             "ct": int(order.created),
             "specs": self.servers[order.server_id]["specs"],
@@ -242,6 +206,10 @@ class MarketDouble:
             "tcp_ports": [],
             "owner": 7,
         }
+        if self.shows_fee:
+            row["fee"] = order.fee
+        if order.type == "spot":
+            row["spot"] = True
         if self._shows_end(order):
             return {**row, "expired": True, "order_end": int(order.ended or self.now)}
         if self.now >= order.ports_at:
@@ -267,21 +235,29 @@ class MarketDouble:
 
     def _create(self, body: dict[str, Any], fault: str) -> tuple[int, Any] | Unsent:
         server_id = body["renting_server"]
-        if fault == "drop_before":
-            return Unsent("no answer (ConnectionError)")
-        if fault == "limited":
-            return 429, {"code": 5}
-        if fault == "offline":
-            return 200, {"error": "server-offline", "code": 6}
+        if fault in NOTHING_DONE:
+            return NOTHING_DONE[fault]
         if self.order_on(server_id) is not None:
             return 200, {"status": "error", "error": "server-already-rented", "code": 6}
-        price = self.servers[server_id]["price"]["on_demand"]["USD-Blockchain"]
-        if body["required_price"] != price and fault != "price_lies":
+        price = self._price(body, server_id)
+        if price is None:
+            return 200, {"code": 2}
+        if body.get("required_price", price) != price and fault != "price_lies":
             return 500, {"code": 1}
         self.add_order(body, server_id, price * (1.5 if fault == "price_lies" else 1))
         return CREATE_FAULTS.get(fault, (200, {"code": 0}))
 
+    def _price(self, body: dict[str, Any], server_id: int) -> float | None:
+        """What the order will cost: its bid, or the listed price; None for a bid too low."""
+        prices, currency = self.servers[server_id]["price"], body["currency"]
+        if body["type"] == "on-demand":
+            return float(prices["on_demand"][currency])
+        bid = float(body["spotprice"])
+        return bid if bid >= prices["spot"][currency] else None
+
     def add_order(self, body: dict[str, Any], server_id: int, price: float) -> LedgerOrder:
+        currency, kind = body.get("currency", "USD-Blockchain"), body.get("type", "on-demand")
+        fee = price * self.fee_shares[kind]
         order = LedgerOrder(
             self.next_id,
             server_id,
@@ -293,6 +269,10 @@ class MarketDouble:
             self.now + self.list_lag_s,
             self.now + self.list_lag_s + self.ports_lag_s,
             self.servers[server_id]["mrl"] * 3600,
+            currency,
+            kind,
+            (Decimal(str(price)) + Decimal(str(fee))) * Decimal(str(self.usd_rates[currency])),
+            fee,
         )
         self.next_id += 1
         self.orders.append(order)
@@ -315,6 +295,26 @@ class MarketDouble:
             order.ended = self.now
             order.end_visible = self.now + self.end_lag_s
             order.ended_by = by
+
+    def outbid(self, order: LedgerOrder, bid: float) -> None:
+        """A stranger bids more and gets the server."""
+        self.end(order, "stranger")
+        self.bids[order.server_id] = bid
+        self.servers[order.server_id]["rented"] = True
+
+    def _spot_marketplace(self, call: Call, fault: str) -> tuple[int, Any] | Unsent:
+        server_id = int((call.query or {})["market"])
+        failed = self._listing_fault(fault, "spot_marketplace")
+        if failed is not None or server_id not in self.servers:
+            return failed or (200, {"exists": False, "code": 0})
+        bid = self.bids.get(server_id)
+        offers = [{"offer_id": 1, "bid": bid, "active": True, "my": False}] if bid else []
+        market = {
+            "currency_rates_in_usd": self.usd_rates,
+            "offers": offers,
+            "server": {"min_pricing": self.servers[server_id]["price"]["spot"], "online": True},
+        }
+        return 200, {"code": 0, "market": market, "exists": True}
 
     def _cancel_order(self, call: Call, fault: str) -> tuple[int, Any] | Unsent:
         order_id = (call.body or {})["id"]

@@ -8,11 +8,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
-from clore_inference import units
+from clore_inference.market.asking import Ask, Reason, ask
 from clore_inference.market.gpu_name import counted, squashed
-from clore_inference.market.price import all_in, exact
 from clore_inference.market.request import OrderRequest
 from clore_inference.market.wire import Server, ServerList
 
@@ -23,20 +22,13 @@ _DISK: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*GB\s*\Z")
 """The free size stands at the end, after the model's name (all 3,500 servers of 2024)."""
 
 
-class Reason(NamedTuple):
-    """Why an offer does not fit: a countable kind, and the numbers."""
-
-    kind: str
-    detail: str
-
-
 @dataclass(frozen=True)
 class Offer:
     """A server that fits."""
 
     server: Server
     native_per_day: int | float
-    """As listed, in the request's currency: what is sent back as the required price."""
+    """In the request's currency: the required price as it was listed, or the spot bid."""
     usd_per_day: Decimal
     """Renter's fee included."""
 
@@ -63,12 +55,20 @@ def fits(
     `usd_rate` is USD for one unit of the request's currency; `excluded` has servers that were
     turned down, with the reason.
     """
+    found = _assessed(server, request, usd_rate, excluded or {})
+    return found if isinstance(found, Reason) else None
+
+
+def _assessed(
+    server: Server, request: OrderRequest, usd_rate: Decimal | None, excluded: Mapping[int, str]
+) -> Ask | Reason:
     hardware = _hardware(server, request)
     if hardware is not None:
         return hardware
-    if excluded and server.id in excluded:
+    if server.id in excluded:
         return Reason("turned down before", excluded[server.id])
-    return _availability(server, request, usd_rate) or _quality(server, request)
+    asked = _available(server, request, usd_rate)
+    return _quality(server, request) or asked if isinstance(asked, Ask) else asked
 
 
 def _hardware(server: Server, request: OrderRequest) -> Reason | None:
@@ -92,26 +92,12 @@ def _accepted(names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(squashed(name) for name in names)
 
 
-def _availability(server: Server, request: OrderRequest, usd_rate: Decimal | None) -> Reason | None:
+def _available(server: Server, request: OrderRequest, usd_rate: Decimal | None) -> Ask | Reason:
     if server.rented:
         return Reason("rented", "somebody has it")
     if request.currency not in server.allowed_coins:
         return Reason("other currency", f"takes {', '.join(server.allowed_coins) or 'none'}")
-    price = usd_per_day(server, request, usd_rate)
-    if price is None:
-        return Reason("no price", f"none in {request.currency}")
-    if price > request.max_usd_per_day:
-        cap = units.usd(request.max_usd_per_day)
-        return Reason("too dear", f"{units.usd(price)}/day with fee, cap {cap}/day")
-    return None
-
-
-def usd_per_day(server: Server, request: OrderRequest, usd_rate: Decimal | None) -> Decimal | None:
-    """A day's price with the renter's fee; None where there is none."""
-    native = server.on_demand.get(request.currency)
-    if native is None or native <= 0 or usd_rate is None:
-        return None
-    return all_in(exact(native) * usd_rate)
+    return ask(server, request, usd_rate)
 
 
 def _quality(server: Server, request: OrderRequest) -> Reason | None:
@@ -165,24 +151,17 @@ def shortlist(
     refused: list[tuple[Server, Reason]] = []
     reasons: Counter[str] = Counter()
     for server in market.servers:
-        reason = fits(server, request, usd_rate=usd_rate, excluded=excluded)
-        if reason is None:
-            offers.append(_offer(server, request, usd_rate))
+        found = _assessed(server, request, usd_rate, excluded or {})
+        if isinstance(found, Ask):
+            offers.append(Offer(server, found.native_per_day, found.usd_per_day))
             continue
-        reasons[reason.kind] += 1
-        if reason.kind not in ("other GPU", "other GPU count"):
-            refused.append((server, reason))
+        reasons[found.kind] += 1
+        if found.kind not in ("other GPU", "other GPU count"):
+            refused.append((server, found))
     offers.sort(key=lambda offer: (offer.server.id in last, *_rank(offer)))
     refused.sort(key=lambda pair: pair[0].id)
     text = _explain(market, reasons, len(offers), refused)
     return Shortlist(tuple(offers), text, tuple(refused))
-
-
-def _offer(server: Server, request: OrderRequest, usd_rate: Decimal | None) -> Offer:
-    price = usd_per_day(server, request, usd_rate)
-    if price is None:
-        raise AssertionError(server.id)
-    return Offer(server, server.on_demand[request.currency], price)
 
 
 def _rank(offer: Offer) -> tuple[Decimal, float, float, int]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from clore_inference.clock import is_loopback
 from clore_inference.market.price import CREATION_FEE_USD
+from clore_inference.market.request import OrderType
 from clore_inference.market.wire import Order
 
 SSH_PORT: Final = 22
@@ -57,6 +58,8 @@ class HeldOrder(BaseModel):
     ssh_port: int
     http_url: str
     gpu: str
+    order_type: OrderType = "on-demand"
+    """Which kind was asked for; a spot order ends when somebody bids more than `usd_per_day`."""
     accepted: dict[str, Any]
     """What acceptance returned."""
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 from statistics import median
-from typing import Final, Literal
+from typing import Final
 
 from clore_inference import units
+from clore_inference.market.request import OrderType
 from clore_inference.market.wire import Order, Server, ServerList
-
-OrderType = Literal["on-demand", "spot"]
 
 RENTER_FEE_SHARE: Final[dict[OrderType, Decimal]] = {
     "on-demand": Decimal("0.05"),
@@ -23,6 +22,9 @@ RENTER_FEE_SHARE: Final[dict[OrderType, Decimal]] = {
 }
 CREATION_FEE_USD: Final = Decimal("0.10")
 USD: Final = "USD-Blockchain"
+COIN_HEADROOM: Final = Decimal("0.01")
+"""What a coin may rise against the dollar in the seconds between a listing and the order behind it;
+the required price holds the coin's own figure, and nothing holds the rate."""
 
 _USD_FIELD: Final = {
     USD: "on_demand_usd",
@@ -52,21 +54,34 @@ def _rate(server: Server, currency: str) -> Decimal | None:
     return exact(dollars) / exact(native) if dollars > 0 and native > 0 else None
 
 
+def headroom(currency: str) -> Decimal:
+    """The share below a cap in dollars that an offer in a currency must keep."""
+    return Decimal(0) if currency == USD else COIN_HEADROOM
+
+
 def all_in(usd_per_day: Decimal, order_type: OrderType = "on-demand") -> Decimal:
     """A day's price with the renter's fee."""
     return usd_per_day * (1 + RENTER_FEE_SHARE[order_type])
 
 
-def order_usd_per_day(order: Order, rate: Decimal | None) -> Decimal | None:
+def order_usd_per_day(
+    order: Order, rate: Decimal | None, order_type: OrderType | None = None
+) -> Decimal | None:
     """What an order costs a day, all in; None where the row or the rate does not say.
 
-    Some rows had a `fee` of unknown unit; read as an amount per day it can only raise the result.
+    Without `order_type` the row says whether it is spot, and one that says nothing is on demand,
+    which is the dearer. Some rows had a `fee` of unknown unit; read as an amount per day it can only raise the result.
     """
     if order.price is None or rate is None:
         return None
     price = exact(order.price) * rate
     shown = price + exact(order.fee) * rate if order.fee else price
-    return max(all_in(price), shown)
+    return max(all_in(price, order_type or type_of(order)), shown)
+
+
+def type_of(order: Order) -> OrderType:
+    """What its row says; some clients never saw `spot`, so silence means on demand."""
+    return "spot" if order.spot is True else "on-demand"
 
 
 def spent_usd(order: Order, rate: Decimal | None, server_time: float | None) -> Decimal | None:
@@ -79,4 +94,4 @@ def spent_usd(order: Order, rate: Decimal | None, server_time: float | None) -> 
             return None
         spend = order.price * max(0.0, server_time - order.created_at) / units.SECONDS_PER_DAY
     fee = CREATION_FEE_USD if order.creation_fee is None else exact(order.creation_fee) * rate
-    return all_in(exact(spend) * rate) + fee
+    return all_in(exact(spend) * rate, type_of(order)) + fee

@@ -71,13 +71,15 @@ def _shape_misfits(order: Order, request: OrderRequest) -> Iterator[str]:
     for port, kind in request.ports.items():
         if kind == "tcp" and port not in order.ports:
             yield f"it lacks port {port}"
+    if order.spot is True and request.order_type != "spot":
+        yield "it is a spot order, which anybody can outbid, wanted one on demand"
 
 
 def above_cap(order: Order, request: OrderRequest, rate: Decimal | None) -> str | None:
     """Return why an order's price breaks the cap; None if it holds."""
     if order.currency != request.currency:
         return f"it is billed in {order.currency}, wanted {request.currency}"
-    price = order_usd_per_day(order, rate)
+    price = order_usd_per_day(order, rate, request.order_type)
     cap = units.usd(request.max_usd_per_day)
     if price is None:
         return f"its price in USD is unknown, cap {cap} a day"
@@ -109,7 +111,7 @@ class Prover:
         too_dear = above_cap(order, self.request, rate)
         if too_dear is not None:
             raise self._rejected(order, "above-cap", too_dear)
-        price = order_usd_per_day(order, rate)
+        price = order_usd_per_day(order, rate, self.request.order_type)
         if price is None:
             raise AssertionError(order.id)
         active = self._reachable(order, price)
@@ -141,6 +143,7 @@ class Prover:
             ssh_port=active.ssh_port,
             http_url=active.http_url,
             gpu=active.gpu,
+            order_type=self.request.order_type,
             accepted=accepted,
         )
 

@@ -124,12 +124,18 @@ class Purchase:
             "currency": self.request.currency,
             "image": self.request.image,
             "renting_server": offer.server.id,
-            "type": "on-demand",
+            "type": self.request.order_type,
             "ports": {str(port): kind for port, kind in ports.items()},
             "ssh_key": self.request.ssh_public_key,
             "autossh_entrypoint": True,
-            "required_price": offer.native_per_day,
+            **self._ceiling(offer),
         }
+
+    def _ceiling(self, offer: Offer) -> dict[str, int | float]:
+        """The field that holds the price: nothing above it can be charged."""
+        if self.request.order_type == "spot":
+            return {"spotprice": offer.native_per_day}
+        return {"required_price": offer.native_per_day}
 
     def resolve(self, offer: Offer, answer: Answer) -> Order | None:
         """Find by listing what a POST did: the order, or None if the server is provably not ours.

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 LONGEST_SSH_KEY: Final = 3072
 """Characters of `ssh_key` that create_order takes (clients of the API, 2026)."""
 
+OrderType = Literal["on-demand", "spot"]
 Currency = Literal["USD-Blockchain", "CLORE-Blockchain", "bitcoin"]
 
 
@@ -36,7 +37,12 @@ class OrderRequest(BaseModel):
     countries: tuple[str, ...] = ()
     excluded_countries: tuple[str, ...] = ()
     max_usd_per_day: Decimal = Field(gt=0)
+    max_usd_total: Decimal | None = Field(default=None, gt=0)
+    """For the whole of a server's longest rental, with both fees; None: no such bound."""
     currency: Currency = "USD-Blockchain"
+    order_type: OrderType = "on-demand"
+    spot_bid_usd_per_day: Decimal | None = Field(default=None, gt=0)
+    """Renter's fee included; None bids the least that a server takes. Only for spot orders."""
     image: str = Field(min_length=1)
     ports: dict[int, Literal["tcp", "http"]]
     ssh_public_key: str = Field(max_length=LONGEST_SSH_KEY)

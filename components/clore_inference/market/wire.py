@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Annotated, Any, NoReturn
 
 from pydantic import (
@@ -54,6 +55,11 @@ def _ended(value: object) -> object:
     return False if value is None else value
 
 
+def _any_object(value: object) -> object:
+    """Accept anything; what is no object says nothing."""
+    return value if isinstance(value, dict) else {}
+
+
 Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
 Whole = Annotated[int, BeforeValidator(_number)]
 Price = Annotated[int | float, BeforeValidator(_number), Field(allow_inf_nan=False)]
@@ -96,6 +102,10 @@ class Server(_Row):
         default_factory=dict, validation_alias=AliasPath("price", "on_demand")
     )
     usd: dict[str, Any] = Field(default_factory=dict, validation_alias=AliasPath("price", "usd"))
+    spot: Annotated[dict[str, Any], BeforeValidator(_any_object)] = Field(
+        default_factory=dict, validation_alias=AliasPath("price", "spot")
+    )
+    """The least bids; unread by an on-demand order, so an odd one spoils no row."""
     reliability: Number = 0
     allowed_coins: tuple[PlainText, ...] = ()
     cuda_version: PlainText | None = None
@@ -174,6 +184,13 @@ class ServerList:
 
     servers: tuple[Server, ...]
     malformed: int
+
+
+def as_price(value: object) -> int | float | None:
+    """Return an amount of an unchecked field as it came; None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return None
+    return value
 
 
 def _port_pair(text: str) -> tuple[int, int]:

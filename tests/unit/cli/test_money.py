@@ -19,9 +19,9 @@ from clore_inference.market.ownership import mark
 from clore_inference.market.wire import Order, Wallet, orders_of, servers_of
 from support.emulated import emulated
 from support.lease_world import IMAGE, PROJECT, World, new_world
-from support.market_double import server_row
 from support.program import program
 from support.recorded_state import lost, order_id, state
+from support.server_row import server_row
 
 RECORDED = Path(__file__).parents[2] / "contract" / "recorded"
 NAMES = {name for gpu in catalog().gpu for name in gpu.market_names}

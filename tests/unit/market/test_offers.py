@@ -12,7 +12,7 @@ from clore_inference.market.offers import fits, shortlist
 from clore_inference.market.price import all_in, usd_rate
 from clore_inference.market.wire import Server, ServerList, servers_of
 from support.lease_world import order_request
-from support.market_double import server_row
+from support.server_row import server_row
 
 
 def server(cost: float = 40, server_id: int = 1, **other: Any) -> Server:

@@ -13,8 +13,8 @@ import pytest
 from clore_inference.clock import WallClock
 from clore_inference.market.pacing import CREATE_INTERVAL_S, REQUEST_INTERVAL_S, Kind, Pacer
 from clore_inference.market.store import FileStore
+from support.fake_clock import FakeClock
 from support.lease_world import MemoryStore
-from support.market_double import FakeClock
 
 
 def test_a_turn_comes_a_second_after_the_last_answer() -> None:

@@ -9,7 +9,7 @@ import pytest
 from clore_inference.market.order import http_url, ssh_address
 from clore_inference.market.text import plain
 from clore_inference.market.wire import Malformed, Order, body_of, orders_of, servers_of
-from support.market_double import server_row
+from support.server_row import server_row
 
 ROW: dict[str, Any] = {"id": 7, "si": 101, "ct": 1, "mrl": 2, "tcp_ports": ["22:1200"]}
 
