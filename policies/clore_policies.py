@@ -1,7 +1,7 @@
 """The rules of `clore_inference.rules` as Pulumi policies: one policy per rule, same id, same text.
 
-Judged are our deployments, by their component inputs, and containers and commands outside our
-components that start an engine. Mandatory unless the pack's configuration says otherwise, which
+Judged are our deployments, by their component inputs and by what they tell when a preview is
+complete, and containers and commands outside our components that start an engine. Mandatory unless the pack's configuration says otherwise, which
 takes a reason that every finding then shows (`--policy-pack-config exceptions.json`):
 
     {"clore-topology-forbid-refused":
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
@@ -24,13 +24,18 @@ from pulumi_policy import (
     ReportViolation,
     ResourceValidationArgs,
     ResourceValidationPolicy,
+    StackValidationArgs,
+    StackValidationPolicy,
 )
 from pulumi_policy.proxy import UnknownValueError
+from stack_configuration import plain_secrets
 
 from clore_inference.rules import RULES, Facts, Rule
 
 DEPLOYMENT: Final = "clore:index:MistralDeployment"
 OURS: Final = "clore:index:"
+TOLD: Final = "facts"
+"""Output of a deployment in previews; what is in it is said by `Facts.told`."""
 CONTAINER: Final = "docker:index/container:Container"
 COMMANDS: Final = ("command:local:Command", "command:remote:Command")
 LEVELS: Final = {
@@ -45,26 +50,67 @@ REMEMBERED: Final = 64
 
 def policies() -> list[Policy]:
     """Return one policy per rule, in the order of the registry."""
-    return [_policy(rule) for rule in RULES]
+    return [RulePolicy(rule) for rule in RULES]
 
 
-def _policy(rule: Rule) -> Policy:
-    def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-        facts = facts_of(args)
+class RulePolicy(ResourceValidationPolicy, StackValidationPolicy):
+    """One rule: judges each resource when it is registered.
+
+    A rule about what only a preview knows also judges, once the preview is complete, what the
+    deployments told: see `Facts.told`. The engine's own diff does not see it, since it is told as a
+    component's output.
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        Policy.__init__(
+            self,
+            name=rule.id,
+            description=f"{rule.title[0].upper()}{rule.title[1:]}.",
+            enforcement_level=LEVELS[rule.severity],
+            config_schema=REASON,
+            url=rule.why,
+            remediation_steps=rule.fix,
+        )
+        self._rule = rule
+
+    def has_validation(self) -> bool:
+        """It has one; the SDK asks."""
+        return True
+
+    def has_remediation(self) -> bool:
+        """Nothing is changed for anybody."""
+        return False
+
+    def validate(  # type: ignore[override] - one name, one configuration, both kinds of looking
+        self, args: ResourceValidationArgs | StackValidationArgs, report: ReportViolation
+    ) -> None:
+        """Report every finding, with the reason of a configured exception."""
         reason = args.get_config().get("reason")
         configured = f" Configured for this rule: {reason}" if reason else ""
-        for finding in rule.run(facts) if facts else ():
-            report(finding.text + configured, None)
+        for text, urn in self._found(args):
+            report(text + configured, urn)
 
-    return ResourceValidationPolicy(
-        name=rule.id,
-        description=f"{rule.title[0].upper()}{rule.title[1:]}.",
-        validate=validate,
-        enforcement_level=LEVELS[rule.severity],
-        config_schema=REASON,
-        url=rule.why,
-        remediation_steps=rule.fix,
-    )
+    def _found(
+        self, args: ResourceValidationArgs | StackValidationArgs
+    ) -> Iterator[tuple[str, str | None]]:
+        if isinstance(args, ResourceValidationArgs):
+            facts = facts_of(args)
+            yield from ((one.text, None) for one in (self._rule.run(facts) if facts else ()))
+        elif self._rule.seen == "preview":
+            yield from self._told(args)
+
+    def _told(self, args: StackValidationArgs) -> Iterator[tuple[str, str]]:
+        """What the inputs alone did not show already."""
+        for one in args.resources:
+            told = _value(one.props[TOLD]) if _is_deployment(one.resource_type, one.props) else None
+            if told:
+                seen = set(self._rule.run(_facts_of_values(_document(told["spec"]))))
+                found = self._rule.run(Facts.of_told(told))
+                yield from ((finding.text, one.urn) for finding in found if finding not in seen)
+
+
+def _is_deployment(kind: str, outputs: Mapping[str, Any]) -> bool:
+    return kind == DEPLOYMENT and TOLD in outputs
 
 
 def facts_of(args: ResourceValidationArgs) -> Facts | None:
@@ -82,7 +128,7 @@ def facts_of(args: ResourceValidationArgs) -> Facts | None:
 
 def _deployment(props: Mapping[str, Any]) -> Facts:
     known, unknown = _plain(props)
-    facts = _facts_of_values(json.dumps(known, sort_keys=True, default=str))
+    facts = replace(_facts_of_values(_document(known)), plain_secrets=plain_secrets())
     if not unknown:
         return facts
     return replace(
@@ -91,6 +137,10 @@ def _deployment(props: Mapping[str, Any]) -> Facts:
         unreadable=facts.unreadable | set(unknown),
         reading=tuple(one for one in facts.reading if not set(one.keys) <= set(unknown)),
     )
+
+
+def _document(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True, default=str)
 
 
 @lru_cache(maxsize=REMEMBERED)

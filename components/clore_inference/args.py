@@ -18,6 +18,8 @@ class DeploymentWishes(TypedDict):
     """research, evaluation or commercial."""
     max_usd_per_day: str
     """Most that the order may cost, USD per day for the whole server, renter fee included."""
+    max_usd_total: NotRequired[str]
+    """Most that an order may cost in all, USD, if nobody ever ends it."""
     license_evidence: NotRequired[str]
     """Which license applies and why, as `<license>: <reference>`; needed for commercial use."""
     api_url: NotRequired[str]
@@ -30,8 +32,6 @@ class DeploymentWishes(TypedDict):
     """clore or docker."""
     generation: NotRequired[int]
     """Raise it to prove a successor before the old deployment is deleted."""
-    release: NotRequired[str]
-    """guide or upstream: whose description of the model holds."""
     docker_host: NotRequired[str]
     """With host docker: unix:///path of a local socket or ssh://user@host."""
     docker_host_key: NotRequired[str]
@@ -40,6 +40,8 @@ class DeploymentWishes(TypedDict):
     """With host docker: all, none, or the ids of the GPUs for the engine."""
     docker_port: NotRequired[int]
     """With host docker: port of the host that leads to the API."""
+    release: NotRequired[str]
+    """guide or upstream: whose description of the model holds."""
     precision: NotRequired[str]
     """fp8, bf16, q4_k_m, …"""
     topology: NotRequired[str]

@@ -41,6 +41,7 @@ def _load(name: str, path: Path) -> ModuleType:
     return module
 
 
+CONFIGURATION = _load("stack_configuration", ROOT / "policies" / "stack_configuration.py")
 PACK = _load("clore_policies", ROOT / "policies" / "clore_policies.py")
 POLICIES: dict[str, Policy] = {policy.name: policy for policy in PACK.policies()}
 BY_VALUES = {name: one.values for name, one in EXAMPLES.items() if one.values is not None}

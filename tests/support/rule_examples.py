@@ -103,6 +103,8 @@ EXAMPLES: dict[str, Example] = {
         {"release": "upstream"}, {"release": "upstream", "licenseEvidence": "modified-mit: below the limit"}, says="20 million"
     ),
     "clore-budget-check-cap": by_values({"maxUsdPerDay": 1000}, says="a digit too many"),
+    "clore-budget-match-total": by_values({"maxUsdTotal": 45}, {"maxUsdTotal": 90}, says="45.67 USD with fees"),
+    "clore-budget-limit-total": by_values({}, {"maxUsdTotal": 90}, says="5625.67 USD"),
     "clore-budget-prefer-usd": by_values({"currency": "bitcoin"}, says="bitcoin"),
     "clore-term-outlast-wish": by_fact(lambda facts: replace(facts, term_hours=6.0), says="6 h"),
     "clore-wallet-outlast-term": by_fact(lambda facts: replace(facts, wallet_usd=Decimal("22.70")), says="12 h"),
@@ -155,8 +157,6 @@ EXAMPLES: dict[str, Example] = {
     "clore-image-pin-digest": by_values({}, {"image": f"vllm/vllm-openai:v0.32.0{DIGEST}"}, says="not pinned"),
     "clore-model-pin-revision": by_values({}, {"revision": COMMIT}, says="main"),
     "clore-model-require-commit": by_values({"revision": "c4be198"}, {"revision": COMMIT}, says="c4be198"),
-    "clore-model-require-token": by_fact(lambda facts: replace(facts, has_token=False), says="403"),
-}  # fmt: skip
     "clore-docker-spell-host": by_values({"host": "docker", "dockerHost": "tcp://10.0.0.1:2375"}, {"host": "docker"}, says="root"),
     "clore-docker-spell-host-key": by_values(
         {**BOX, "dockerHostKey": "my box"}, {**BOX, "dockerHostKey": "ssh-ed25519 AAAAC3Nz"}, says="base64"
@@ -165,3 +165,5 @@ EXAMPLES: dict[str, Example] = {
     "clore-docker-match-gpus": by_values({"host": "docker", "dockerGpus": "0,1"}, {"host": "docker", "dockerGpus": "0,1,2,3"}, says="2 GPUs"),
     "clore-docker-prefer-gpus": by_values({"host": "docker", "dockerGpus": "none"}, {"host": "docker"}, says="no GPU"),
     "clore-docker-watch-plain-http": by_values({"host": "docker", "exposure": "public"}, {"host": "docker"}, says="plain HTTP"),
+    "clore-model-require-token": by_fact(lambda facts: replace(facts, has_token=False), says="403"),
+}  # fmt: skip

@@ -124,6 +124,7 @@ RULES: Final = (
     Rule(
         "clore-topology-use-all-gpus", "mandatory", "tensor parallelism equals the GPU count", GUIDE,
         "Set the flag to the number of GPUs, or rent fewer.", _all_gpus, ("topology",),
+        seen="preview",
     ),
     Rule(
         "clore-memory-require-fit", "mandatory", "weights and one full request fit", VLLM,

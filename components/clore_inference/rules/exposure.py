@@ -83,10 +83,11 @@ RULES: Final = (
     Rule(
         "clore-exposure-require-guard", "mandatory", "public means behind guard and key",
         VLLM_SECURITY, "Serve through InferenceServer, which adds the guard, or set exposure: private.", _public, ("exposure",),
+        seen="preview",
     ),
     Rule(
         "clore-exposure-keep-private", "mandatory", "private means loopback of the host",
         VLLM_SECURITY, "Pass --host 127.0.0.1 last, or set exposure: public.", _private,
-        ("exposure",),
+        ("exposure",), seen="preview",
     ),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
+from typing import Any
 
 from clore_inference import engines
 from clore_inference.engines import EngineCommand
@@ -66,6 +67,41 @@ class Facts:
             unreadable=reading.unreadable,
             plain_secrets=tuple(plain_secrets),
             has_token=has_token,
+        )
+
+    def told(self) -> dict[str, Any]:
+        """Return what a preview knows as plain values without secrets; `of_told` reads them.
+
+        A deployment tells it to the policy pack, which can compute none of it from inputs.
+        """
+        if self.spec is None:
+            return {}
+        line = self.line
+        found: dict[str, Any] = {
+            "spec": self.spec.flat(),
+            "line": list(line.argv) if line else None,
+            "environment": dict(line.environment) if line else None,
+            "hasToken": self.has_token,
+            "termHours": self.term_hours,
+            "walletUsd": None if self.wallet_usd is None else str(self.wallet_usd),
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+    @classmethod
+    def of_told(cls, told: Mapping[str, Any]) -> Facts:
+        """Return the facts that a deployment told; the line is the one that it built."""
+        facts = cls.of_values(told["spec"], has_token=told.get("hasToken"))
+        line = facts.line
+        if line and told.get("line"):
+            environment = {name: str(text) for name, text in told.get("environment", {}).items()}
+            argv = tuple(str(word) for word in told["line"])
+            line = line.model_copy(update={"argv": argv, "environment": environment})
+        hours, wallet = told.get("termHours"), told.get("walletUsd")
+        return replace(
+            facts,
+            line=line,
+            term_hours=None if hours is None else float(hours),
+            wallet_usd=None if wallet is None else Decimal(str(wallet)),
         )
 
     @classmethod

@@ -124,6 +124,6 @@ RULES: Final = (
         "clore-model-require-token", "warning", "a gated repository has a token", GUIDE,
         "Accept the terms on the model's page, then set HF_TOKEN or `pulumi config set --secret "
         "hfToken`.",
-        _gated, ("release", "precision"),
+        _gated, ("release", "precision"), seen="preview",
     ),
 )  # fmt: skip

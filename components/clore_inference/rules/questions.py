@@ -106,18 +106,24 @@ def _how_much(plan: Plan) -> Answer:
     price = plan.price
     text = (
         f"At most {usd(price.cap_per_day)} a day ({usd(price.per_hour)} an hour) for the whole server, "
-        f"renter fee included; worst case {usd(price.worst_term)} for {float(price.term_hours):g} h."
+        f"renter fee included; {usd(price.worst_term)} for the shortest lease that is taken "
+        f"({float(price.term_hours):g} h), and {usd(price.worst_total)} in all if nobody ends it."
     )
+    fees = f"creation fee{'s' if price.orders > 1 else ''} of {usd(price.creation_fee)}"
     details = [
         f"Offers are taken up to {usd(price.listed_cap_per_day)} a day as listed, without the fee.",
         (
-            f"Worst case {usd(price.worst_day)} for the first day, with up to {price.orders} creation "
-            f"fee(s) of {usd(price.creation_fee)}."
+            f"Worst case {usd(price.worst_day)} for the first day, with {price.orders} {fees}; a lease "
+            f"may begin after {duration(float(price.trial_hours) * 3600)} on servers that prove unfit."
         ),
+        f"In all: {price.bound}.",
     ]
     if plan.ceiling:
         per_million = usd(plan.ceiling.usd_per_million_tokens(price.cap_per_day))
-        details.append(f"At the roofline of one request: {per_million} per million tokens.")
+        details.append(
+            f"One request at a time, at the roofline: at most {per_million} per million tokens at the "
+            "cap; requests side by side cost less each."
+        )
     return Answer(question="For how much at most?", answer=text, details=tuple(details))
 
 
@@ -125,7 +131,8 @@ def _until(plan: Plan) -> Answer:
     spec = plan.spec
     text = (
         "Until `pulumi destroy`, and no longer than the order's term, which is at least "
-        f"{spec.min_term_hours:g} h (minTermHours). It bills until then."
+        f"{spec.min_term_hours:g} h (minTermHours) and at most {float(plan.price.last_hours):,.0f} h. "
+        "It bills until then."
     )
     stages = ", ".join(f"{one.name} {duration(one.seconds)}" for one in plan.startup.stages)
     details = (

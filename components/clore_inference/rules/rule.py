@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from clore_inference.rules.facts import Facts
 from clore_inference.spec import Finding, Severity
@@ -18,6 +18,7 @@ CLORE: Final = "https://docs.clore.ai"
 HUB: Final = "https://huggingface.co/docs/huggingface_hub/guides/download"
 
 Check = Callable[[Facts], Iterable[str]]
+Seen = Literal["inputs", "preview"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,9 @@ class Rule:
     """Yields a message for each way in which the facts break the rule."""
     keys: tuple[str, ...] = ()
     """Configuration keys that it is about; it is silent while one of them cannot be read."""
+    seen: Seen = "inputs"
+    """Whether a deployment's inputs can break it, or only what a preview has besides them: the line
+    that was built, a token, a wallet, an order's end."""
 
     def run(self, facts: Facts) -> Iterator[Finding]:
         """Judge the facts."""

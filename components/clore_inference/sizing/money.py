@@ -19,6 +19,8 @@ RENTER_FEE: Final = Decimal("0.05")
 """On top of the listed price, on demand."""
 CREATION_FEE_USD: Final = Decimal("0.10")
 """Once per order, also for one that is cancelled at once."""
+LONGEST_TERM_HOURS: Final = 3000
+"""The longest rental that https://docs.clore.ai names: where even a forgotten order ends."""
 
 
 class Price(BaseModel):
@@ -33,15 +35,28 @@ class Price(BaseModel):
     creation_fee: Decimal
     orders: int
     """Most orders that one `up` can make: the first and its replacements."""
+    trial_hours: Decimal
+    """How long servers that are turned down may be billed, in all: replacements x deadline."""
     term_hours: Decimal
     worst_day: Decimal
     worst_term: Decimal
-    """For `term_hours`, the shortest term that the spec accepts."""
+    """For `term_hours`, the shortest term that the spec accepts, after every trial has failed."""
+    cap_total: Decimal | None
+    """`maxUsdTotal`, where it is set."""
+    worst_total: Decimal
+    """In all, if nobody ever ends it."""
+    last_hours: Decimal
+    """How long that is: to the cap in all, or the marketplace's longest rental."""
 
     @property
     def per_hour(self) -> Decimal:
         """The cap, per hour."""
         return units.per_hour(self.cap_per_day)
+
+    def until(self, hours: float) -> Decimal:
+        """What an order at the cap costs that ends by itself after `hours`, trials and fees included."""
+        lasting = Decimal(str(hours)) + self.trial_hours
+        return units.usd_ceiling(self.per_hour * lasting + self.creation_fee * self.orders)
 
     def lines(self) -> tuple[str, ...]:
         """Explain it."""
@@ -56,21 +71,46 @@ class Price(BaseModel):
                 f"{self.term_hours:g} h, with {self.orders} creation fee(s) of "
                 f"{units.usd(self.creation_fee)}; it bills until it is destroyed or its term ends"
             ),
+            f"in all at most {units.usd(self.worst_total)}, if nobody ends it: {self.bound}",
+        )
+
+    @property
+    def bound(self) -> str:
+        """What ends a deployment that everybody forgets."""
+        if self.cap_total is not None:
+            return "maxUsdTotal is the bound; no order is made that could cost more by its own end"
+        return (
+            f"no rental on Clore lasts longer than {LONGEST_TERM_HOURS:,} h; maxUsdTotal bounds it"
         )
 
 
 def price(spec: DeploymentSpec) -> Price:
     """Return the worst case of a spec; needs no market."""
-    cap = spec.max_usd_per_day
+    cap, total = spec.max_usd_per_day, spec.max_usd_total
     orders = 1 + spec.max_replacements
     fees = CREATION_FEE_USD * orders
     hours = Decimal(str(spec.min_term_hours))
+    trials = Decimal(str(spec.accept_deadline_minutes)) / 60 * spec.max_replacements
+    hourly = units.per_hour(cap)
+    worst_total = units.usd_ceiling(hourly * (LONGEST_TERM_HOURS + trials) + fees)
+    bounded = total is not None and total < worst_total
     return Price(
         cap_per_day=cap,
         listed_cap_per_day=(cap / (1 + RENTER_FEE)).quantize(units.CENT, ROUND_FLOOR),
         creation_fee=CREATION_FEE_USD,
         orders=orders,
+        trial_hours=trials,
         term_hours=hours,
         worst_day=units.usd_ceiling(cap + fees),
-        worst_term=units.usd_ceiling(units.per_hour(cap) * hours + fees),
+        worst_term=units.usd_ceiling(hourly * (hours + trials) + fees),
+        cap_total=total,
+        worst_total=total if total is not None and bounded else worst_total,
+        last_hours=_lasts(total, hourly, trials, fees),
     )
+
+
+def _lasts(total: Decimal | None, hourly: Decimal, trials: Decimal, fees: Decimal) -> Decimal:
+    if total is None:
+        return Decimal(LONGEST_TERM_HOURS)
+    affordable = max(Decimal(0), (total - fees) / hourly - trials)
+    return min(affordable, Decimal(LONGEST_TERM_HOURS))

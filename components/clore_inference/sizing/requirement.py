@@ -41,6 +41,7 @@ class OrderFields(TypedDict):
     countries: tuple[str, ...]
     excluded_countries: tuple[str, ...]
     max_usd_per_day: Decimal
+    max_usd_total: Decimal | None
     currency: str
     image: str
     ports: dict[int, str]
@@ -83,6 +84,7 @@ def order_request_fields(spec: DeploymentSpec) -> OrderFields:
         countries=spec.countries,
         excluded_countries=spec.excluded_countries,
         max_usd_per_day=spec.max_usd_per_day,
+        max_usd_total=spec.max_usd_total,
         currency=spec.currency,
         image=spec.image_name,
         ports={SSH_PORT: "tcp", API_PORT: "http"},

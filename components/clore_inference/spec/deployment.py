@@ -50,6 +50,7 @@ class DeploymentSpec(BaseModel):
     license_use: Literal["research", "evaluation", "commercial"]
     license_evidence: str | None
     max_usd_per_day: Decimal
+    max_usd_total: Decimal | None
     currency: str
     min_down_mbps: float
     min_reliability: float

@@ -235,6 +235,14 @@ TERMS: Final = (
         most=100_000,
     ),
     Key(
+        "maxUsdTotal",
+        "money",
+        "Most that an order may cost in all, USD, if nobody ever ends it: only servers are rented whose longest rental costs less. Not set: it bills until it is destroyed or its term ends.",
+        example="maxUsdTotal 200",
+        least=0.01,
+        most=1_000_000,
+    ),
+    Key(
         "currency",
         "string",
         "Wallet that pays.",
@@ -299,7 +307,7 @@ OFFERS: Final = (
 @cache
 def keys() -> tuple[Key, ...]:
     """Every configuration key, in the order of the documentation."""
-    return (*SECRETS, *WHERE, *_what(), *TERMS, *OFFERS)
+    return (*SECRETS, *WHERE, *DOCKER, *_what(), *TERMS, *OFFERS)
 
 
 @cache

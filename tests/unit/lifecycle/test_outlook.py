@@ -51,7 +51,7 @@ def test_offers_are_ranked_with_the_story_of_the_rest() -> None:
 
 def test_what_was_not_looked_at_is_said() -> None:
     seen = not_asked("ask for them with --offers")
-    assert [row.partition(" not looked at")[1] for row in seen.lines()] == [" not looked at"] * 2
+    assert [row.partition(" not looked at")[1] for row in seen.lines()] == [" not looked at"] * 3
     document = seen.as_dict()
-    assert document["offers"] is document["repository"] is None
-    assert set(document["not_looked_at"]) == {"offers", "repository"}
+    assert document["offers"] is document["repository"] is document["wallet"] is None
+    assert set(document["not_looked_at"]) == {"offers", "repository", "wallet"}

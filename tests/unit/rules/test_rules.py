@@ -221,7 +221,7 @@ def test_a_cap_near_the_market_is_not(cap: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wallet", "short"), [("45.20", False), ("45.19", True), ("0", True), ("0.05", True)]
+    ("wallet", "short"), [("45.67", False), ("45.66", True), ("0", True), ("0.05", True)]
 )
 def test_the_wallet_must_last_for_the_worst_case_of_the_term(*, wallet: str, short: bool) -> None:
     facts = replace(Facts.of_values(values(maxUsdPerDay=45)), wallet_usd=Decimal(wallet))
@@ -233,7 +233,7 @@ def test_a_wallet_that_is_short_is_told_in_hours_after_the_fees() -> None:
     facts = replace(Facts.of_values(wish), wallet_usd=Decimal("20.50"))
     (found,) = rule("clore-wallet-outlast-term").run(facts)
     assert "holds 20.50 USD" in found.message
-    assert "48.50 USD in all" in found.message, "48 for the day and five fees"
+    assert "50.50 USD in all" in found.message, "48 a day, an hour of trials and five fees"
     assert "empty after 10 h," in found.message
 
 
