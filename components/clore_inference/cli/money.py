@@ -15,9 +15,10 @@ from clore_inference.cli.stack import Run
 from clore_inference.cli.survey import Known, Survey, surveyed
 from clore_inference.cli.wallet import funds
 from clore_inference.cli.wish import Wish
-from clore_inference.errors import CloreInferenceError, ConfigError
+from clore_inference.errors import CloreInferenceError, ConfigError, WrongAccount
 from clore_inference.market import assumptions
 from clore_inference.market.assumptions import Assumption
+from clore_inference.market.fingerprint import in_short
 from clore_inference.market.marketplace import Marketplace
 from clore_inference.market.ownership import mark, project_port
 from clore_inference.market.wire import Order
@@ -47,6 +48,8 @@ def account(wish: Wish, known: Known, environment: Mapping[str, str], run: Run) 
             yield Row("account", "note", "no CLORE_API_KEY: orders cannot be looked at")
             return
         yield from _account(market, known, run)
+    except WrongAccount as error:
+        yield Row("account", "bad", str(error))
     except CloreInferenceError as error:
         yield Row("marketplace", "bad", f"{wish.api_url}: {error}")
 
@@ -58,6 +61,7 @@ def _account(market: Marketplace, known: Known, run: Run) -> Iterator[Row]:
         yield Row("state", "note", f"orders are shown without a state: {error.findings[0]}")
         known = Known(directory=known.directory)
         survey = surveyed(market, known, run)
+    yield Row("account", "ok", f"{in_short(survey.account)}: what leases remember of it")
     yield from money(survey, has_state=bool(known.stacks))
     active = market.client.orders()
     completed = market.client.orders(completed=True)

@@ -15,8 +15,10 @@ from clore_inference.cli.billing import Bill, Recorded, bills, burning, recorded
 from clore_inference.cli.output import note
 from clore_inference.cli.project import export, locks, project_of
 from clore_inference.cli.stack import Run, pulumi, selection
+from clore_inference.cli.survey import require_account
 from clore_inference.cli.wish import File, wished
 from clore_inference.errors import CloreInferenceError, ConfigError, ListingFailed
+from clore_inference.market.fingerprint import fingerprint
 from clore_inference.market.lease import is_active
 from clore_inference.market.marketplace import Marketplace
 
@@ -112,7 +114,11 @@ def clear_pending(run: Run, selected: list[str], state: Recorded, ask: Ask) -> b
 
 
 def what_bills(market: Marketplace, state: Recorded) -> tuple[Bill, ...]:
-    """Ask the marketplace which orders are active, and say what the state knows of each."""
+    """Ask the marketplace which orders are active, and say what the state knows of each.
+
+    Raises WrongAccount: to another account every order of ours looks as if it had ended.
+    """
+    require_account(state, fingerprint(market))
     listing = market.client.orders()
     active = tuple(row for row in listing.rows if is_active(row, listing.server_time))
     return bills(active, state, usd_rates(market, active), listing.server_time)

@@ -19,8 +19,8 @@ from clore_inference.cli.account import api_key, api_key_of_stack, usd_rates
 from clore_inference.cli.billing import Bill, Recorded, bills, recorded
 from clore_inference.cli.project import PROJECT, export, locks, project_of
 from clore_inference.cli.stack import Run, selection
-from clore_inference.errors import ConfigError, WrongAccount
-from clore_inference.market.fingerprint import fingerprint_of, is_same
+from clore_inference.errors import ConfigError
+from clore_inference.market.fingerprint import fingerprint_of, is_same, wrong_account
 from clore_inference.market.lease import is_active
 from clore_inference.market.marketplace import Marketplace
 from clore_inference.market.wire import Wallet
@@ -160,18 +160,15 @@ def surveyed(market: Marketplace, known: Known, run: Run) -> Survey:
     active = tuple(row for row in listing.rows if is_active(row, listing.server_time))
     rates = usd_rates(market, active)
     state = known.read(run)
-    _require_account(state, account)
+    require_account(state, account)
     return Survey(state, bills(active, state, rates, listing.server_time), wallets, account, rates)
 
 
-def _require_account(state: Recorded, account: tuple[str, ...]) -> None:
+def require_account(state: Recorded, account: tuple[str, ...]) -> None:
+    """Raise WrongAccount unless every lease of a state is of this account: else all looks ended."""
     for lease_id, recorded_account in state.accounts.items():
         if recorded_account and not is_same(recorded_account, account):
-            raise WrongAccount(
-                f"the Clore API key opens another account than the one of lease {lease_id}. Its "
-                "orders cannot be seen with this key and may be billing; nothing was cancelled. Use "
-                "a key of the recorded account (CLORE_API_KEY)"
-            )
+            raise wrong_account(recorded_account, account, lease_id)
 
 
 def without(survey: Survey, order_ids: Iterable[int]) -> Survey:

@@ -16,6 +16,8 @@ from clore_inference.market.wire import Wallet
 
 SCHEME: Final = "clore-account-1:"
 """Part of every state: it never changes."""
+SHOWN: Final = 6
+"""Hexadecimal digits of each hash that people are shown: enough to compare, no use for anything."""
 
 
 def fingerprint(market: Marketplace) -> tuple[str, ...]:
@@ -45,14 +47,26 @@ def is_same(recorded: Sequence[str], seen: Sequence[str]) -> bool:
     return not set(recorded).isdisjoint(seen)
 
 
+def in_short(account: Sequence[str]) -> str:
+    """A fingerprint for people: the beginning of each hash, so that any common part is seen."""
+    return "-".join(one[:SHOWN] for one in sorted(account)) or "unknown"
+
+
+def wrong_account(recorded: Sequence[str], seen: Sequence[str], lease_id: str = "") -> WrongAccount:
+    """Build the refusal of a key that opens another account than the recorded one."""
+    lease = f"lease {lease_id}" if lease_id else "this lease"
+    return WrongAccount(
+        f"the Clore API key opens another account ({in_short(seen)}) than the one that holds {lease} "
+        f"({in_short(recorded)}). Its orders cannot be seen with this key and may be billing; nothing "
+        f"was changed. Use a key of account {in_short(recorded)} (CLORE_API_KEY, or `pulumi config "
+        "set --secret cloreApiKey`); `clore-inference doctor` names the account of a key"
+    )
+
+
 def verify_account(market: Marketplace, account: Sequence[str]) -> tuple[Wallet, ...]:
     """Return the wallets of the recorded account, or raise WrongAccount."""
     wallets = market.client.wallets().rows
-    if not is_same(account, fingerprint_of(wallets)):
-        message = (
-            "the Clore API key opens another account than the one that holds this lease. Its orders "
-            "cannot be seen with this key and may be billing; nothing was changed. Use a key of the "
-            "recorded account (CLORE_API_KEY)"
-        )
-        raise WrongAccount(message)
+    seen = fingerprint_of(wallets)
+    if not is_same(account, seen):
+        raise wrong_account(account, seen)
     return wallets

@@ -8,7 +8,7 @@ from typing import Final
 
 from clore_inference.errors import Abandoned, ConfigError, ListingFailed
 from clore_inference.market.client import Listing
-from clore_inference.market.fingerprint import fingerprint_of, is_same
+from clore_inference.market.fingerprint import fingerprint_of, is_same, wrong_account
 from clore_inference.market.lease import Lease, is_active
 from clore_inference.market.marketplace import Marketplace
 from clore_inference.market.order import HeldOrder
@@ -57,29 +57,32 @@ def observe(
     account: Sequence[str],
     held: HeldOrder,
 ) -> Alive | Lost | Unknown:
-    """Say how a held order is, within 3 real seconds; never raises for the market's sake."""
+    """Say how a held order is, within 3 real seconds; never raises for the market's sake.
+
+    Raises WrongAccount when the market did answer, for another account than the recorded one.
+    """
     deadline = market.clock.now() + BOUND_REAL_S / market.clock.real(1)
     lease = Lease.of(project, lease_id, account)
     try:
-        if not _is_account(market, account, deadline):
-            return Unknown("the Clore API key opens another account than the one that holds it")
+        _require_account(market, account, deadline)
         return _observe(market, lease, held, deadline)
     except (ListingFailed, ConfigError, Abandoned) as error:
         return Unknown(str(error))
 
 
-def _is_account(market: Marketplace, account: Sequence[str], deadline: float) -> bool:
+def _require_account(market: Marketplace, account: Sequence[str], deadline: float) -> None:
     known = market.store.read(ACCOUNT) or {}
     at, seen = known.get("at"), known.get("fingerprint")
     fresh = isinstance(at, int | float) and 0 <= market.clock.now() - at < ACCOUNT_FRESH_S
     if fresh and isinstance(seen, list) and is_same(account, seen):
-        return True
+        return
     wallets = market.client.wallets_soon(deadline).rows
     current = fingerprint_of(wallets)
     balances = {one.name: one.balance for one in wallets if one.balance is not None}
     document = {"at": market.clock.now(), "fingerprint": list(current), "balances": balances}
     market.store.write(ACCOUNT, document)
-    return is_same(account, current)
+    if not is_same(account, current):
+        raise wrong_account(account, current)
 
 
 def _observe(

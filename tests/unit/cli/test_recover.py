@@ -16,12 +16,20 @@ import pytest
 from clore_inference.cli import exit_code
 from clore_inference.cli.billing import Recorded, bills, burning, recorded
 from clore_inference.cli.project import project_of
-from clore_inference.cli.recover import as_dict, clear_pending, free_lock, lines, verdict
-from clore_inference.errors import CloreInferenceError
+from clore_inference.cli.recover import (
+    as_dict,
+    clear_pending,
+    free_lock,
+    lines,
+    verdict,
+    what_bills,
+)
+from clore_inference.errors import CloreInferenceError, WrongAccount
 from clore_inference.market.ownership import mark, project_port
 from clore_inference.market.price import USD
 from clore_inference.market.wire import Order
 from support.program import program
+from support.recorded_state import lost, state
 
 PROJECT, LEASE = "mine", "a" * 32
 URN = "urn:pulumi:h100::mine::pulumi-python:dynamic/clore:Lease::m-lease"
@@ -102,6 +110,15 @@ def test_without_a_key_the_bill_is_unknown_and_the_rest_is_done(
     assert ran.code == 3
     assert "The lock is free" in ran.err
     assert "What is billing is unknown" in ran.err
+
+
+def test_to_another_accounts_key_nothing_looks_as_if_it_had_ended() -> None:
+    world, stack = lost()
+    document = json.loads(state(stack, held=True, account=["f" * 32]))
+    with pytest.raises(WrongAccount, match="may be billing"):
+        what_bills(world.market(), recorded(document, PROJECT))
+    own = recorded(json.loads(state(stack, held=True)), PROJECT)
+    assert [bill.standing for bill in what_bills(world.market(), own)] == ["held"]
 
 
 def test_a_backend_that_cannot_be_looked_at_is_asked_about() -> None:

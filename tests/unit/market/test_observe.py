@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from clore_inference.errors import WrongAccount
+from clore_inference.market.fingerprint import fingerprint, in_short
 from clore_inference.market.observe import Alive, Lost, Unknown, observe
 from clore_inference.market.order import HeldOrder
 from support.lease_world import PROJECT, Stack, World, new_world
@@ -70,12 +72,15 @@ def test_g8_a_market_that_does_not_answer_is_unknown_and_never_an_error(fault: s
     assert isinstance(look(world, stack), Unknown)
 
 
-def test_g3_another_accounts_key_is_unknown() -> None:
+def test_g3_another_accounts_key_is_refused_and_both_accounts_are_named() -> None:
     world, stack = held()
+    assert stack.guard is not None
+    ours = in_short(stack.guard["account"])
     world.double.deposit = "usd1somebody"
-    seen = look(world, stack)
-    assert isinstance(seen, Unknown)
-    assert "another account" in seen.reason
+    with pytest.raises(WrongAccount, match=f"{ours}(.|\n)*Use a key of account {ours}") as refused:
+        look(world, stack)
+    assert in_short(fingerprint(world.market())) in str(refused.value)
+    assert "my_orders" not in [name for _, name in world.double.calls], "their orders tell nothing"
 
 
 def test_a_listing_a_few_seconds_old_is_used_again() -> None:
