@@ -121,9 +121,19 @@ working: Final = _watch.working
 
 def end_with_engine() -> None:
     """Let this process end by itself after its engine; nothing happens outside of a provider's."""
-    main = getattr(sys.modules["__main__"], "__spec__", None)
-    if main is not None and main.name.removesuffix(".__main__") == PROVIDER:
+    if _is_provider():
         _watch.begin()
+
+
+def show_messages_alone() -> None:
+    """Let a failure be shown as its message: Pulumi's SDK puts a whole traceback before it."""
+    if _is_provider():
+        sys.tracebacklimit = 0
+
+
+def _is_provider() -> bool:
+    main = getattr(sys.modules["__main__"], "__spec__", None)
+    return main is not None and main.name.removesuffix(".__main__") == PROVIDER
 
 
 @cache

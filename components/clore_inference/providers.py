@@ -78,6 +78,7 @@ class _SessionProvider(ResourceProvider):
             warn=engine_link.warn,
         )
         engine_link.end_with_engine()
+        engine_link.show_messages_alone()
         _import_early("asyncssh")
 
     @property

@@ -54,4 +54,7 @@ def delete(session: Session, state: Properties) -> None:
         account=[str(one) for one in state["account"]],
     )
     for order_id in cancelled:
-        session.say(f"the guard cancelled order {order_id}, which no resource knew of")
+        session.warn(
+            f"the guard ended order {order_id}, which no lease had ended before. If a lease of this "
+            "stack still names it, the next `pulumi up` rents another server and says so"
+        )

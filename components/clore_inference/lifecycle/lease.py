@@ -75,6 +75,7 @@ def diff(session: Session, state: Properties, inputs: Properties) -> Change:
         return _lost(session, str(state["lost"]), inputs)
     standing = _standing_change(state, inputs)
     if standing.any:
+        _explain(session, state, inputs)
         return standing
     match _observed(session, state):
         case Lost(reason=reason):
@@ -112,11 +113,31 @@ def _standing_change(state: Properties, inputs: Properties) -> Change:
     want = OrderRequest.model_validate_json(inputs["request"])
     if (had.gpu, had.gpu_count) != (want.gpu, want.gpu_count):
         return Change(replaces=("request",))
+    if had.ssh_public_key != want.ssh_public_key:
+        return Change(replaces=("request",))
     held = HeldOrder.model_validate_json(state["held"])
     requirement = HostRequirement.model_validate_json(inputs["requirement"])
     if shortfalls(held.accepted, requirement):
         return Change(replaces=("requirement",))
     return Change()
+
+
+def _explain(session: Session, state: Properties, inputs: Properties) -> None:
+    """Say what no setting tells: that a part was replaced without which the order cannot serve."""
+    had = OrderRequest.model_validate_json(state["request"])
+    want = OrderRequest.model_validate_json(inputs["request"])
+    if inputs["lease_id"] != state["lease_id"]:
+        why = f"its guard was replaced, which ends order {state['order_id']}"
+    elif had.ssh_public_key != want.ssh_public_key:
+        why = (
+            f"the keys were replaced, and the host of order {state['order_id']} knows only the old"
+        )
+    else:
+        return
+    session.warn(
+        f"{why}: that order is ended, another server is rented for at most "
+        f"{usd(want.max_usd_per_day)} a day, and everything on it is built anew."
+    )
 
 
 def read(session: Session, state: Properties) -> dict[str, Any]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clore_inference.clock import Clock, clock_for
@@ -36,6 +38,12 @@ class Change:
     def any(self) -> bool:
         """Whether there is anything to do."""
         return bool(self.replaces) or self.update
+
+
+def _place(error: BaseException) -> str:
+    """Where an error that nobody expected came from; its traceback is not shown."""
+    frames = traceback.extract_tb(error.__traceback__, limit=-1)
+    return " ".join(f"{Path(one.filename).name}:{one.lineno}" for one in frames)
 
 
 @dataclass
@@ -108,4 +116,4 @@ class Session:
             raise
         except Exception as error:  # noqa: BLE001 - every text that leaves this process must be masked
             text = redact(f"{type(error).__name__}: {error}", secrets)
-            raise CloreInferenceError(text) from None
+            raise CloreInferenceError(f"{text} ({_place(error)})") from None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clore_inference.errors import NotYetGone
+from clore_inference.errors import NotYetGone, WrongAccount
 from clore_inference.host.attest import HostRequirement
 from clore_inference.lifecycle import lease
 from clore_inference.lifecycle.session import Session
@@ -121,6 +121,32 @@ def test_a_loss_that_a_refresh_saw_is_told_again_by_the_next_up() -> None:
     told.warned.clear()
     assert told.diff(lost=known["lost"]) == ("lost",)
     assert known["lost"] in told.text
+
+
+def test_new_keys_replace_an_order_whose_host_knows_only_the_old_ones() -> None:
+    told = Told.of()
+    request = told.world.request.model_copy(update={"ssh_public_key": "ssh-ed25519 BBBB new"})
+    inputs = {**told.state, "request": request.model_dump_json()}
+    assert lease.diff(told.session(), told.state, inputs).replaces == ("request",)
+    assert f"the host of order {told.held.order_id} knows only the old" in told.text
+    assert "at most 50.00 USD a day" in told.text
+
+
+def test_a_replaced_guard_replaces_its_lease_and_says_so() -> None:
+    told = Told.of()
+    inputs = {**told.state, "lease_id": "f" * 32}
+    assert lease.diff(told.session(), told.state, inputs).replaces == ("lease_id",)
+    assert f"its guard was replaced, which ends order {told.held.order_id}" in told.text
+
+
+@pytest.mark.parametrize("ask", [lease.diff, lease.read])
+def test_another_accounts_key_is_refused_before_anything_is_decided(ask: Any) -> None:
+    told = Told.of()
+    told.world.double.deposit = "usd1somebody"
+    told.world.clock.time += 2 * HOUR_S
+    inputs = (told.state,) * (2 if ask is lease.diff else 1)
+    with pytest.raises(WrongAccount, match="another account"):
+        ask(told.session(), *inputs)
 
 
 def test_a_term_that_nears_its_end_is_a_warning_with_the_way_to_a_successor() -> None:
