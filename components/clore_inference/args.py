@@ -52,6 +52,10 @@ class DeploymentWishes(TypedDict):
     """Engine release; the catalog's recommended one if left out."""
     image: NotRequired[str]
     """Image of the order; the engine's own if left out."""
+    package_index: NotRequired[str]
+    """Package index that another engine is installed from; the host's own if left out."""
+    engine_lock: NotRequired[str]
+    """File with the locked packages of engine and version; the package's own if left out."""
     repository: NotRequired[str]
     """Hugging Face repository; the one of release and precision if left out."""
     revision: NotRequired[str]
@@ -68,8 +72,14 @@ class DeploymentWishes(TypedDict):
     """The model's name in the API."""
     exposure: NotRequired[str]
     """private (loopback of the host, reached through SSH) or public (https, guard and key)."""
+    tls: NotRequired[str]
+    """relay (TLS of a public endpoint ends at Clore's name) or host (it ends on the host)."""
     currency: NotRequired[str]
     """Wallet that pays."""
+    order_type: NotRequired[str]
+    """on-demand, or spot: cheaper, and over as soon as anybody bids more."""
+    spot_bid_usd_per_day: NotRequired[str]
+    """What a spot order bids and pays, USD per day, renter fee included."""
     min_down_mbps: NotRequired[float]
     """Least download rate of an offer, Mbps."""
     min_reliability: NotRequired[float]
@@ -133,6 +143,8 @@ class InferenceServerArgs(HostArgs):
 
     endpoint_key: pulumi.Input[str]
     """What callers send as `Authorization: Bearer`. Secret."""
+    ordered_image: NotRequired[pulumi.Input[str]]
+    """Image that the order was bought with; another engine is installed beside its own."""
 
 
 class HealthCheckArgs(HostArgs):

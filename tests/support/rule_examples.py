@@ -109,6 +109,8 @@ EXAMPLES: dict[str, Example] = {
     "clore-term-outlast-wish": by_fact(lambda facts: replace(facts, term_hours=6.0), says="6 h"),
     "clore-wallet-outlast-term": by_fact(lambda facts: replace(facts, wallet_usd=Decimal("22.70")), says="12 h"),
     "clore-term-outlast-start": by_values({"minTermHours": 1, "minDownMbps": 300}, says="cold start"),
+    "clore-spot-limit-bid": by_values({"orderType": "spot", "spotBidUsdPerDay": 45}, {"orderType": "spot", "spotBidUsdPerDay": 44}, says="not below the cap"),
+    "clore-spot-watch-outbid": by_values({"orderType": "spot"}, says="without notice"),
     "clore-topology-forbid-refused": by_values({"topology": "2xH100"}, says="past 8K"),
     "clore-topology-require-divisor": by_values({"topology": "6xH100"}, says="96 attention heads"),
     "clore-topology-use-all-gpus": by_fact(

@@ -12,6 +12,7 @@ from clore_inference.rules import (
     exposure,
     flags,
     pinning,
+    spot,
     terms,
 )
 from clore_inference.rules.rule import Rule
@@ -20,6 +21,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *configuration.RULES,
     *terms.RULES,
     *budget.RULES,
+    *spot.RULES,
     *capacity.RULES,
     *flags.RULES,
     *exposure.RULES,

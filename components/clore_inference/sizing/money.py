@@ -1,7 +1,7 @@
 """The most that a deployment can cost, in exact decimals.
 
 Clore quotes a price per day for the whole server and bills by the second; on top come a renter's
-fee of 5 % on demand and 0.10 USD per order. Source: https://docs.clore.ai and published orders
+fee of 5 % on demand or 1.25 % on spot, and 0.10 USD per order. Source: https://docs.clore.ai and published orders
 (`creation_fee: 0.1`).
 """
 
@@ -17,6 +17,8 @@ from clore_inference.spec import DeploymentSpec
 
 RENTER_FEE: Final = Decimal("0.05")
 """On top of the listed price, on demand."""
+SPOT_RENTER_FEE: Final = Decimal("0.0125")
+"""On top of the bid of a spot order."""
 CREATION_FEE_USD: Final = Decimal("0.10")
 """Once per order, also for one that is cancelled at once."""
 LONGEST_TERM_HOURS: Final = 3000
@@ -31,7 +33,10 @@ class Price(BaseModel):
     cap_per_day: Decimal
     """Renter's fee included."""
     listed_cap_per_day: Decimal
-    """The most that a listing may say: the cap without the fee."""
+    """The most that a listing may say, or a bid: the cap without the fee."""
+    fee_share: Decimal
+    """The renter's fee that the caps include."""
+    is_spot: bool
     creation_fee: Decimal
     orders: int
     """Most orders that one `up` can make: the first and its replacements."""
@@ -63,7 +68,8 @@ class Price(BaseModel):
         return (
             (
                 f"at most {units.usd(self.cap_per_day)} a day ({units.usd(self.per_hour)} an hour) for "
-                f"the whole server, {RENTER_FEE:.0%} renter fee included: offers up to "
+                f"the whole server, {_percent(self.fee_share)} renter fee included: "
+                f"{'bids' if self.is_spot else 'offers'} up to "
                 f"{units.usd(self.listed_cap_per_day)} a day"
             ),
             (
@@ -84,9 +90,15 @@ class Price(BaseModel):
         )
 
 
+def _percent(share: Decimal) -> str:
+    return f"{(share * 100).normalize():f}%"
+
+
 def price(spec: DeploymentSpec) -> Price:
     """Return the worst case of a spec; needs no market."""
     cap, total = spec.max_usd_per_day, spec.max_usd_total
+    is_spot = spec.order_type == "spot"
+    fee_share = SPOT_RENTER_FEE if is_spot else RENTER_FEE
     orders = 1 + spec.max_replacements
     fees = CREATION_FEE_USD * orders
     hours = Decimal(str(spec.min_term_hours))
@@ -96,7 +108,9 @@ def price(spec: DeploymentSpec) -> Price:
     bounded = total is not None and total < worst_total
     return Price(
         cap_per_day=cap,
-        listed_cap_per_day=(cap / (1 + RENTER_FEE)).quantize(units.CENT, ROUND_FLOOR),
+        listed_cap_per_day=(cap / (1 + fee_share)).quantize(units.CENT, ROUND_FLOOR),
+        fee_share=fee_share,
+        is_spot=is_spot,
         creation_fee=CREATION_FEE_USD,
         orders=orders,
         trial_hours=trials,

@@ -6,7 +6,7 @@ Where the guide's table and the engine's image differ, the stricter of the two h
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final, TypedDict
+from typing import Final, Literal, TypedDict
 
 from clore_inference import catalog, units
 from clore_inference.sizing.startup import IMAGE_BYTES
@@ -43,6 +43,8 @@ class OrderFields(TypedDict):
     max_usd_per_day: Decimal
     max_usd_total: Decimal | None
     currency: str
+    order_type: Literal["on-demand", "spot"]
+    spot_bid_usd_per_day: Decimal | None
     image: str
     ports: dict[int, str]
     max_replacements: int
@@ -86,6 +88,8 @@ def order_request_fields(spec: DeploymentSpec) -> OrderFields:
         max_usd_per_day=spec.max_usd_per_day,
         max_usd_total=spec.max_usd_total,
         currency=spec.currency,
+        order_type=spec.order_type,
+        spot_bid_usd_per_day=spec.spot_bid_usd_per_day,
         image=spec.image_name,
         ports={SSH_PORT: "tcp", API_PORT: "http"},
         max_replacements=spec.max_replacements,

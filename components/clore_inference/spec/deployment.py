@@ -14,6 +14,8 @@ from clore_inference.catalog import Checkpoint, Engine, Gpu, Model, Requirement,
 API_PORT = 8000
 """Container port of the API; the guide's, and the order's one http port."""
 SSH_PORT = 22
+TLS_PORT = 8443
+"""Container port of the door whose TLS ends on the host; asked for where `tls: host` is set."""
 
 
 class DeploymentSpec(BaseModel):
@@ -39,6 +41,8 @@ class DeploymentSpec(BaseModel):
     engine: Literal["vllm", "sglang", "llamacpp"]
     engine_version: str | None
     image: str | None
+    package_index: str | None
+    engine_lock: str | None
     repository: str | None
     revision: str | None
     max_model_len: int
@@ -47,11 +51,14 @@ class DeploymentSpec(BaseModel):
     max_num_seqs: int | None
     served_model_name: str
     exposure: Literal["private", "public"]
+    tls: Literal["relay", "host"]
     license_use: Literal["research", "evaluation", "commercial"]
     license_evidence: str | None
     max_usd_per_day: Decimal
     max_usd_total: Decimal | None
     currency: str
+    order_type: Literal["on-demand", "spot"]
+    spot_bid_usd_per_day: Decimal | None
     min_down_mbps: float
     min_reliability: float
     min_term_hours: float

@@ -161,6 +161,16 @@ def _what() -> tuple[Key, ...]:
         ),
         Key("image", "string", "Image of the order, tag@digest. Not set: the engine's own image."),
         Key(
+            "packageIndex",
+            "string",
+            "Package index that another engine is installed from on a running order; every file is checked by its locked hash. Not set: the host's own.",
+        ),
+        Key(
+            "engineLock",
+            "string",
+            "File with the locked packages of engine and engineVersion, in the place of the one that this package has.",
+        ),
+        Key(
             "repository",
             "string",
             "Hugging Face repository. Not set: the one of release and precision.",
@@ -209,6 +219,13 @@ def _what() -> tuple[Key, ...]:
             "private",
             choices=("private", "public"),
         ),
+        Key(
+            "tls",
+            "string",
+            "Where TLS of a public endpoint ends. relay: at Clore's public name. host: on the host itself, by a certificate that is pinned; the order then has port 8443.",
+            "relay",
+            choices=("relay", "host"),
+        ),
     )
 
 
@@ -248,6 +265,21 @@ TERMS: Final = (
         "Wallet that pays.",
         "USD-Blockchain",
         choices=("USD-Blockchain", "CLORE-Blockchain", "bitcoin"),
+    ),
+    Key(
+        "orderType",
+        "string",
+        "on-demand: the server is yours for its term. spot: cheaper, and over, with everything on it, as soon as anybody bids more.",
+        "on-demand",
+        choices=("on-demand", "spot"),
+    ),
+    Key(
+        "spotBidUsdPerDay",
+        "money",
+        "With orderType spot: what is bid and paid, USD per day for the whole server, renter fee included; below maxUsdPerDay, and never raised by itself. Not set: the least bid that a server takes.",
+        example="spotBidUsdPerDay 30",
+        least=0.01,
+        most=100_000,
     ),
 )
 
