@@ -46,7 +46,7 @@ class MistralDeployment(pulumi.ComponentResource):
         }
         token = {word: args[word] for word in ("hf_token",) if word in args}
         order = GpuOrder(f"{part}-order", with_keys | token, pulumi.ResourceOptions(parent=self))
-        say_outlook(spec, args, order.order_id, self)
+        told = say_outlook(spec, findings, args, order, self)
         host: dict[str, Any] = wishes | order.link | {"private_key": keys.private_key}
         with_token: Any = host | token
         cache = HfCache(f"{part}-weights", with_token, self._living_on(order, []))
@@ -63,7 +63,7 @@ class MistralDeployment(pulumi.ComponentResource):
             else order.order_id.apply(lambda _: "http://localhost:8000")
         )
         self.outputs = self._worth_exporting(spec, keys, order, server, health)
-        self.register_outputs({"endpoint": self.endpoint})
+        self.register_outputs({"endpoint": self.endpoint, **told})
 
     def _living_on(self, order: GpuOrder, after: list[pulumi.Resource]) -> pulumi.ResourceOptions:
         mine = pulumi.ResourceOptions(parent=self)

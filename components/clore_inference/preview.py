@@ -4,21 +4,35 @@ Asking never fails a preview and is bounded to 3 s beside everything else; nothi
 are asked for only where a preview is about to buy: a healthy stack does not care for the market.
 """
 
+from __future__ import annotations
+
 import asyncio
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import pulumi
 
+from clore_inference.clock import clock_for
 from clore_inference.lifecycle.repository import BOUND_REAL_S, Standing
-from clore_inference.rules import plan
+from clore_inference.rules import RULES, Facts, plan
 from clore_inference.rules.sheet import sheet
 from clore_inference.secret import Secret
 from clore_inference.spec import DeploymentSpec, Finding
+from clore_inference.units import SECONDS_PER_HOUR
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from clore_inference.gpu_order import GpuOrder
 
 OFFLINE: Final = "CLORE_INFERENCE_OFFLINE"
 """Environment variable: when it is set, previews ask nobody."""
+NOBODY_ASKED: Final = (
+    "offers, repository and wallet were not looked at; whether the wallet pays for the worst case of "
+    "the plan is unknown, and an `up` refuses a purchase that it does not pay for"
+)
 
 
 def say_plan(
@@ -33,37 +47,70 @@ def say_plan(
 
 def say_outlook(
     spec: DeploymentSpec,
+    findings: tuple[Finding, ...],
     args: Mapping[str, Any],
-    order_id: pulumi.Output[str],
+    order: GpuOrder,
     resource: pulumi.Resource,
-) -> None:
-    """In a preview that is about to buy, ask hub and marketplace, and show what they say."""
+) -> dict[str, pulumi.Output[Any]]:
+    """In a preview, say what is known besides the plan, and return it as outputs for the pack.
+
+    Outputs of a component make no change, however they differ: what a machine has (a token, a key)
+    and what time it is may not show up as an update. An `up` has none of them.
+    """
     if not pulumi.runtime.is_dry_run():
-        return
-    if os.environ.get(OFFLINE):
-        pulumi.log.info(f"{OFFLINE} is set: offers and repository were not looked at.", resource)
-        return
-    saying: Any = _say_outlook(spec, args.get("hf_token"), order_id, resource)
-    pulumi.Output.from_input(saying)  # as an output, so that the program waits for its end
+        return {}
+    facts = replace(Facts.of_spec(spec), has_token=bool(args.get("hf_token")))
+    saying: Any = _told(facts, findings, args, order, resource)
+    return {"facts": pulumi.Output.from_input(saying)}
 
 
-async def _say_outlook(
-    spec: DeploymentSpec, token: Any, order_id: pulumi.Output[str], resource: pulumi.Resource
-) -> bool:
-    if await order_id.is_known():
-        return False
+async def _told(
+    facts: Facts,
+    findings: tuple[Finding, ...],
+    args: Mapping[str, Any],
+    order: GpuOrder,
+    resource: pulumi.Resource,
+) -> dict[str, Any]:
+    spec = facts.spec
+    assert spec, "made of one"  # noqa: S101
+    if await order.order_id.is_known():
+        facts = replace(facts, term_hours=_hours_until(spec, await order.ends_at.future()))
+    elif os.environ.get(OFFLINE):
+        pulumi.log.info(f"{OFFLINE} is set: {NOBODY_ASKED}.", resource)
+    else:
+        facts = replace(facts, wallet_usd=await _asked(spec, args.get("hf_token"), resource))
+    found = (one for rule in RULES if rule.seen == "preview" for one in rule.run(facts))
+    for finding in found:
+        if finding not in findings:
+            pulumi.log.warn(finding.text, resource)
+    return facts.told()
+
+
+def _hours_until(spec: DeploymentSpec, ends_at: str | None) -> float | None:
+    """Until the order ends, by this machine's clock; None where an emulator's runs otherwise."""
+    if ends_at is None or spec.time_scale != 1:
+        return None
+    return (float(ends_at) - clock_for(spec.api_url, 1).now()) / SECONDS_PER_HOUR
+
+
+async def _asked(spec: DeploymentSpec, token: Any, resource: pulumi.Resource) -> Decimal | None:
+    """Ask hub, marketplace and wallet, say what they answer; returns what the wallet holds."""
     from clore_inference.lifecycle import outlook  # noqa: PLC0415 - most runs do not ask
 
     given = await pulumi.Output.from_input(token).future() if token is not None else None
     repository = outlook.ask_repository(spec, Secret(str(given)) if given else None)
     key = outlook.secret_of(os.environ, "CLORE_API_KEY")
     offers = outlook.ask_offers(spec, key, within_real_s=BOUND_REAL_S)
+    purse = outlook.ask_purse(spec, key, within_real_s=BOUND_REAL_S)
     seen = outlook.Outlook(
-        offers=await asyncio.to_thread(offers.wait, BOUND_REAL_S),
-        repository=await asyncio.to_thread(repository.wait, BOUND_REAL_S),
+        *await asyncio.gather(
+            asyncio.to_thread(offers.wait, BOUND_REAL_S),
+            asyncio.to_thread(repository.wait, BOUND_REAL_S),
+            asyncio.to_thread(purse.wait, BOUND_REAL_S),
+        )
     )
     say: Callable[..., None] = pulumi.log.info
     if isinstance(seen.repository, Standing) and seen.repository.refuses:
         say = pulumi.log.warn
-    say("\n".join(seen.lines()), resource)
-    return True
+    say("\n".join(seen.lines(spec)), resource)
+    return None if isinstance(seen.purse, str) else seen.purse.wallet_usd

@@ -13,7 +13,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +40,8 @@ STACKS = sorted(
     file.name.removeprefix("Pulumi.").removesuffix(".yaml")
     for file in (REPOSITORY / "stacks").glob("Pulumi.*.yaml")
 )
-NOT_IN_INPUTS = {
-    "clore-secret-require-encryption": "whether a configured secret is encrypted is not an input",
-    "clore-term-outlast-wish": "an order's end is known when there is an order",
-    "clore-topology-use-all-gpus": "our lines always use all GPUs; a foreign line has no topology",
-    "clore-exposure-require-guard": "our lines always have it; a foreign line declares no exposure",
-    "clore-exposure-keep-private": "our lines always keep it; a foreign line declares no exposure",
-    "clore-model-require-token": "a token is no input that state should have",
-    "clore-wallet-outlast-term": "what a wallet holds is known to who asks the marketplace",
-}
-"""Rules about what the engine does not hand to a pack; construction and `plan` have them."""
+PLAIN_SECRET = "hfToken"
+"""Lies in clear in the configuration of the project with the broken deployments."""
 UNKNOWN = "clore-config-know-at-preview"
 
 PROGRAM = """
@@ -61,11 +53,12 @@ from pulumi_command import local
 
 made = local.Command("made", create="echo 4xH100")
 for name, (kind, props) in json.loads(Path("cases.json").read_text()).items():
+    told = props.pop("<told>", {})
     if kind == "command:local:Command":
         local.Command(name, **props)
     else:
         props = {k: made.stdout if v == "<unknown>" else v for k, v in props.items()}
-        pulumi.ComponentResource(kind, name, props)
+        pulumi.ComponentResource(kind, name, props).register_outputs(told)
 """
 DEPLOYMENT = "clore:index:MistralDeployment"
 CONTAINER = "docker:index/container:Container"
@@ -74,6 +67,7 @@ BY_VALUES = {name: one.values for name, one in EXAMPLES.items() if one.values is
 BY_LINE: dict[str, EngineCommand] = {
     name: one.bad.line for name, one in EXAMPLES.items() if one.bad.line and not one.bad.spec
 }
+BY_TOLD = {name: one.bad for name, one in EXAMPLES.items() if rule(name).seen == "preview"}
 RAW = "nohup vllm serve some/model --host 0.0.0.0 > engine.log &"
 UNKNOWN_VALUES = {"licenseUse": "evaluation", "maxUsdPerDay": "45", "topology": "<unknown>"}
 
@@ -90,6 +84,10 @@ def cases() -> dict[str, tuple[str, dict[str, Any]]]:
         envs = [f"{key}={value}" for key, value in line.environment.items()]
         container = {"image": line.image or "some/image", "command": list(line.argv), "envs": envs}
         found[f"line-{name}"] = (CONTAINER, container)
+    for name, facts in BY_TOLD.items():
+        assert facts.spec
+        told = {"<told>": {"facts": facts.told()}}
+        found[f"told-{name}"] = (DEPLOYMENT, {**facts.spec.flat(), **told})
     found["raw"] = (COMMAND, {"create": RAW, "environment": {"HF_TOKEN": "canary"}})
     found["no-engine"] = (COMMAND, {"create": "echo 'nothing to see'"})
     found["unknown"] = (DEPLOYMENT, UNKNOWN_VALUES)
@@ -141,6 +139,7 @@ def project(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     (directory / "cases.json").write_text(json.dumps(cases()), encoding="utf-8")
     made = Project(directory, engine)
     made.create_stack()
+    made.configure(**{PLAIN_SECRET: "canary"})
     yield made
     made.close()
 
@@ -157,7 +156,7 @@ def test_a_mandatory_finding_fails_the_preview(broken: Judged) -> None:
 @pytest.mark.parametrize("name", list(BY_VALUES))
 def test_a_deployment_gets_the_findings_of_construction(broken: Judged, name: str) -> None:
     wanted: Findings = defaultdict(list)
-    for finding in check_values(BY_VALUES[name]):
+    for finding in check_values(BY_VALUES[name], plain_secrets=[PLAIN_SECRET]):
         wanted[finding.rule].append(finding.text)
     assert name in wanted
     assert broken.findings[f"values-{name}"] == wanted
@@ -175,9 +174,16 @@ def test_a_foreign_container_gets_the_findings_of_its_line(broken: Judged, name:
     assert broken.findings[f"line-{name}"] == wanted
 
 
-def test_every_rule_fired_but_those_about_what_a_pack_is_not_told(broken: Judged) -> None:
+@pytest.mark.parametrize("name", list(BY_TOLD))
+def test_what_a_deployment_told_gets_the_findings_of_a_plan(broken: Judged, name: str) -> None:
+    wanted = expected(replace(BY_TOLD[name], plain_secrets=(PLAIN_SECRET,)))
+    assert name in wanted
+    assert broken.findings[f"told-{name}"] == wanted
+
+
+def test_every_rule_fired(broken: Judged) -> None:
     fired = {name for found in broken.findings.values() for name in found}
-    assert {one.id for one in RULES} - fired == set(NOT_IN_INPUTS)
+    assert {one.id for one in RULES} - fired == set()
 
 
 def test_each_rule_has_its_level_by_default(broken: Judged) -> None:
