@@ -43,7 +43,7 @@ from clore_host.supervisor import begin
 print(json.dumps(begin(document)))
 """
 
-_FIND_PYTHON: Final = """\
+FIND_PYTHON: Final = """\
 set -eu
 umask 077
 PATH="${PATH:-/usr/bin}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -70,14 +70,14 @@ def start_command() -> str:
     Idempotent. Prints one line of JSON, {"kind", "job", "start_id", "state"}, and returns within
     seconds; the job goes on by itself.
     """
-    return f"{_FIND_PYTHON}exec \"$found\" -I -c '{_INSTALLER}'\n"
+    return f"{FIND_PYTHON}exec \"$found\" -I -c '{_INSTALLER}'\n"
 
 
 def supervisor_command(*arguments: str) -> str:
     """POSIX shell that asks the installed supervisor; prints nothing where none is installed."""
     words = " ".join(arguments)
     return (
-        f'{_FIND_PYTHON}program="$HOME/.clore-inference/bin/clore_supervisor.py"\n'
+        f'{FIND_PYTHON}program="$HOME/.clore-inference/bin/clore_supervisor.py"\n'
         f'[ -f "$program" ] || exit 0\nexec "$found" "$program" {words}\n'
     )
 

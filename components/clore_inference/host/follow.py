@@ -20,13 +20,21 @@ from typing import Any, Final, NoReturn, assert_never
 import asyncssh
 
 from clore_inference.clock import Clock, WallClock
-from clore_inference.errors import CloreInferenceError, EngineFailed, HostUnreachable, WeightsFailed
-from clore_inference.host import ssh
+from clore_inference.errors import (
+    CloreInferenceError,
+    EngineFailed,
+    HostRejected,
+    HostUnreachable,
+    WeightsFailed,
+)
 from clore_inference.host.bootstrap import start_command, start_document, supervisor_command
+from clore_inference.host.docker.container import put_away
+from clore_inference.host.docker.place import ContainerPlace
 from clore_inference.host.failure import NEXT, job_error
 from clore_inference.host.following import FollowDocument
 from clore_inference.host.job import FetchJob
 from clore_inference.host.progress import Progress
+from clore_inference.host.shell import Shell, shell_on
 from clore_inference.host.verdict import Done, Failure, StartAgain, Verdict, Wait, judge
 from clore_inference.secret import Secret, redact
 from clore_inference.units import duration
@@ -64,9 +72,9 @@ class Follower:
         lost = ""
         while True:
             try:
-                async with ssh.connected(self._document.login) as connection:
+                async with shell_on(self._document.place) as shell:
                     lost = ""
-                    return await self._follow(connection)
+                    return await self._follow(shell)
             except (HostUnreachable, OSError, TimeoutError, asyncssh.Error) as error:
                 if self._left_s() <= 0:
                     self._out_of_time(f"the host does not answer: {error}")
@@ -75,11 +83,11 @@ class Follower:
                 lost = str(error)
             await self._sleep(min(BETWEEN_CONNECTIONS_S, self._left_s()))
 
-    async def _follow(self, connection: asyncssh.SSHClientConnection) -> dict[str, Any]:
+    async def _follow(self, shell: Shell) -> dict[str, Any]:
         while True:
-            status = await self._status(connection)
+            status = await self._status(shell)
             verdict = judge(status, kind=self._document.kind, job=self._document.job.id)
-            result = await self._act(connection, verdict, status)
+            result = await self._act(shell, verdict, status)
             if result is not None:
                 return result
             if self._left_s() <= 0:
@@ -90,7 +98,7 @@ class Follower:
             await asyncio.sleep(POLL_REAL_S)
 
     async def _act(
-        self, connection: asyncssh.SSHClientConnection, verdict: Verdict, status: dict[str, Any]
+        self, shell: Shell, verdict: Verdict, status: dict[str, Any]
     ) -> dict[str, Any] | None:
         match verdict:
             case Wait():
@@ -99,9 +107,9 @@ class Follower:
                 self._show(status)
                 return result
             case StartAgain(reason=reason):
-                await self._start(connection, reason)
+                await self._start(shell, reason)
             case Failure():
-                await self._tell(connection, status)
+                await self._tell(shell, status)
                 self._fail(verdict)
             case unexpected:
                 assert_never(unexpected)
@@ -113,19 +121,19 @@ class Follower:
         if line:
             self._say(line)
 
-    async def _status(self, connection: asyncssh.SSHClientConnection) -> dict[str, Any]:
+    async def _status(self, shell: Shell) -> dict[str, Any]:
         command = supervisor_command("status", self._document.kind)
-        answer = await ssh.run(connection, command, timeout_s=ASK_TIMEOUT_REAL_S)
+        answer = await shell.run(command, timeout_s=ASK_TIMEOUT_REAL_S)
         if answer.code != 0:
             self._fail(Failure("unexpected", f"its supervisor: {_last(answer.stderr)}", ()))
         return dict(json.loads(answer.stdout)) if answer.stdout.strip() else {"state": "absent"}
 
-    async def _tell(self, connection: asyncssh.SSHClientConnection, status: dict[str, Any]) -> None:
+    async def _tell(self, shell: Shell, status: dict[str, Any]) -> None:
         """Let the host remember that this failure was shown: the next call tries again."""
         command = supervisor_command("told", self._document.kind, str(status["start_id"]))
-        await ssh.run(connection, command, timeout_s=ASK_TIMEOUT_REAL_S)
+        await shell.run(command, timeout_s=ASK_TIMEOUT_REAL_S)
 
-    async def _start(self, connection: asyncssh.SSHClientConnection, reason: str) -> None:
+    async def _start(self, shell: Shell, reason: str) -> None:
         document = self._document
         limit = RESTARTS_OF_A_FAILURE if "failed" in reason else RESTARTS_OF_AN_INTERRUPTION
         if self._starts >= limit:
@@ -138,9 +146,7 @@ class Follower:
             endpoint_keys=Secret(document.endpoint_keys) if document.endpoint_keys else None,
             scale=document.scale,
         )
-        answer = await ssh.run(
-            connection, start_command(), stdin=text, timeout_s=START_TIMEOUT_REAL_S
-        )
+        answer = await shell.run(start_command(), stdin=text, timeout_s=START_TIMEOUT_REAL_S)
         if answer.code != 0:
             self._fail(Failure("unexpected", f"its start: {_last(answer.stderr)}", ()))
 
@@ -153,18 +159,33 @@ class Follower:
     def _fail(self, failure: Failure) -> NoReturn:
         document = self._document
         raise job_error(
-            document.job, failure, place=document.login.place, cost_note=document.cost_note
+            document.job, failure, place=document.place.place, cost_note=document.cost_note
         )
 
     def _out_of_time(self, why: str) -> NoReturn:
         document = self._document
         cost = f" {document.cost_note.rstrip('.')}." if document.cost_note else ""
         message = (
-            f"the {document.kind} on {document.login.place} had {duration(document.deadline_s)} "
+            f"the {document.kind} on {document.place.place} had {duration(document.deadline_s)} "
             f"and are not there: {why}. The job itself goes on.{cost} {NEXT}"
         )
         failed = WeightsFailed if document.kind == "weights" else EngineFailed
         raise failed(message, kind="deadline")
+
+
+async def _followed(follower: Follower, document: FollowDocument) -> dict[str, Any]:
+    """Follow to the end; a container that was made for this job goes with it."""
+    place = document.place
+    if not isinstance(place, ContainerPlace):
+        return await follower.follow()
+    try:
+        result = await follower.follow()
+    except (WeightsFailed, HostRejected) as error:
+        if getattr(error, "kind", "") != "deadline":  # then the job itself goes on
+            await put_away(place)
+        raise
+    await put_away(place)
+    return result
 
 
 def _last(text: str) -> str:
@@ -189,7 +210,7 @@ def main() -> int:
 
     follower = Follower(document, clock=WallClock(document.scale), say=say)
     try:
-        result = asyncio.run(follower.follow())
+        result = asyncio.run(_followed(follower, document))
     except CloreInferenceError as error:
         print(redact(str(error), document.secrets), file=sys.stderr, flush=True)
         return 1

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import shlex
 import sys
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from clore_inference.host.docker.place import ContainerPlace
 from clore_inference.host.job import FetchJob, Job, Kind, ServeJob
 from clore_inference.host.login import Login
 from clore_inference.secret import Secret
@@ -23,11 +24,13 @@ class FollowDocument(BaseModel):
 
     kind: Literal["weights", "engine"]
     job: FetchJob | ServeJob
-    host: str
-    port: int
+    host: str = ""
+    port: int = 22
     user: str = "root"
-    host_key: str
-    private_key: str = Field(repr=False)
+    host_key: str = ""
+    private_key: str = Field(default="", repr=False)
+    container: ContainerPlace | None = None
+    """The host, where it is a container; else it is reached over SSH with the words above."""
     token: str = Field(default="", repr=False)
     endpoint_keys: str = Field(default="", repr=False)
     scale: float = 1.0
@@ -35,8 +38,10 @@ class FollowDocument(BaseModel):
     cost_note: str = ""
 
     @property
-    def login(self) -> Login:
+    def place(self) -> Login | ContainerPlace:
         """The way onto the host."""
+        if self.container is not None:
+            return self.container
         return Login(
             host=self.host,
             port=self.port,
@@ -60,7 +65,7 @@ def follow_command(kind: Kind) -> str:
 
 def follow_document(
     job: Job,
-    login: Login,
+    place: Login | ContainerPlace,
     *,
     deadline_s: float,
     token: Secret | None = None,
@@ -73,20 +78,27 @@ def follow_document(
     `deadline_s` is in marketplace seconds, `scale` is the speed of the marketplace's clock.
     `cost_note` says what a failure costs, for example "order 123 goes on at 1.72 USD/h".
     """
-    if login.host_key is None:
-        message = f"{login.place} has no pinned host key, so it cannot be followed"
-        raise ValueError(message)
+    way = {"container": place} if isinstance(place, ContainerPlace) else _over_ssh(place)
     return FollowDocument(
         kind=job.kind,
         job=job,
-        host=login.host,
-        port=login.port,
-        user=login.user,
-        host_key=login.host_key,
-        private_key=login.private_key.reveal(),
         token=token.reveal() if token else "",
         endpoint_keys=endpoint_keys.reveal() if endpoint_keys else "",
         scale=scale,
         deadline_s=deadline_s,
         cost_note=cost_note,
+        **way,
     ).model_dump_json()
+
+
+def _over_ssh(login: Login) -> dict[str, Any]:
+    if login.host_key is None:
+        message = f"{login.place} has no pinned host key, so it cannot be followed"
+        raise ValueError(message)
+    return {
+        "host": login.host,
+        "port": login.port,
+        "user": login.user,
+        "host_key": login.host_key,
+        "private_key": login.private_key.reveal(),
+    }

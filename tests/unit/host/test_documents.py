@@ -95,7 +95,7 @@ def test_a_follower_reads_back_the_very_job(job: FetchJob | ServeJob) -> None:
     text = follow_document(job, a_login(), deadline_s=60, token=Secret(TOKEN), scale=60)
     document = FollowDocument.model_validate_json(text)
     assert document.job == job
-    assert document.login.host_key == "ssh-ed25519 AAAA"
+    assert document.place.host_key == "ssh-ed25519 AAAA"
     assert TOKEN not in repr(document)
 
 
