@@ -12,7 +12,14 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Final, NamedTuple
 
 from clore_inference import units
-from clore_inference.market.price import RENTER_FEE_SHARE, USD, all_in, exact, headroom
+from clore_inference.market.price import (
+    CREATION_FEE_USD,
+    RENTER_FEE_SHARE,
+    USD,
+    all_in,
+    exact,
+    headroom,
+)
 from clore_inference.market.request import OrderRequest
 from clore_inference.market.wire import Server, as_price
 
@@ -71,6 +78,27 @@ def _bid(server: Server, request: OrderRequest, rate: Decimal) -> Ask | Reason:
         cap = _day(request.max_usd_per_day)
         return Reason("too dear", f"bid {_day(price)} with fee, cap {cap}{_moving(request)}")
     return Ask(bid, price)
+
+
+def beyond_total(server: Server, request: OrderRequest, asked: Ask) -> Reason | None:
+    """Say why an order that nobody ends could cost more than the cap in all; None if it cannot.
+
+    Counted are the server's longest rental, every creation fee, and the time for which servers that
+    prove unfit are billed at the cap before.
+    """
+    if request.max_usd_total is None:
+        return None
+    trials = exact(request.deadline_s) / units.SECONDS_PER_HOUR * request.max_replacements
+    price = asked.usd_per_day * (1 + headroom(request.currency))
+    lasting = units.per_hour(price) * exact(server.mrl)
+    before = units.per_hour(request.max_usd_per_day) * trials
+    most = units.usd_ceiling(lasting + before + CREATION_FEE_USD * (1 + request.max_replacements))
+    if most <= request.max_usd_total:
+        return None
+    cap = units.usd(request.max_usd_total)
+    return Reason(
+        "too long a term", f"{units.usd(most)} until its end in {server.mrl:g} h, cap {cap}"
+    )
 
 
 def _native(usd_per_day: Decimal, currency: str, rate: Decimal) -> float:

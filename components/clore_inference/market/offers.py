@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from clore_inference.market.asking import Ask, Reason, ask
+from clore_inference.market.asking import Ask, Reason, ask, beyond_total
 from clore_inference.market.gpu_name import counted, squashed
 from clore_inference.market.request import OrderRequest
 from clore_inference.market.wire import Server, ServerList
@@ -68,7 +68,9 @@ def _assessed(
     if server.id in excluded:
         return Reason("turned down before", excluded[server.id])
     asked = _available(server, request, usd_rate)
-    return _quality(server, request) or asked if isinstance(asked, Ask) else asked
+    if isinstance(asked, Reason):
+        return asked
+    return _quality(server, request) or beyond_total(server, request, asked) or asked
 
 
 def _hardware(server: Server, request: OrderRequest) -> Reason | None:

@@ -152,3 +152,21 @@ def test_thousands_of_offers_are_ranked_in_a_blink() -> None:
         shortlist(market, order_request())
         times.append(time.process_time() - begun)
     assert min(times) < 0.05, f"3,500 offers took {min(times) * 1000:.0f} ms"
+
+
+def test_a_cap_in_all_takes_only_servers_whose_longest_rental_it_pays() -> None:
+    """40 USD a day: 42 with the fee; 0.20 for two fees, 0.47 for a quarter of an hour at the cap."""
+    request = order_request().model_copy(
+        update={
+            "max_usd_per_day": Decimal(45),
+            "max_usd_total": Decimal("126.67"),
+            "min_term_hours": 1,
+        }
+    )
+    market = ServerList((server(40, 1, mrl=72), server(40, 2, mrl=73)), 0)
+    found = shortlist(market, request)
+    assert [offer.server.id for offer in found.offers] == [1]
+    assert found.refused[0][1].kind == "too long a term"
+    assert "128.42 USD until its end in 73 h, cap 126.67 USD" in found.refused[0][1].detail
+    unbounded = request.model_copy(update={"max_usd_total": None})
+    assert len(shortlist(market, unbounded).offers) == 2
