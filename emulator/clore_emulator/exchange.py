@@ -24,6 +24,8 @@ FIRST_ORDER_ID: Final = 1939941
 SAME_PRICE: Final = Decimal("0.000001")
 """Relative difference below which `required_price` counts as the current price."""
 SPOT_LOWER_WAIT_S: Final = 600
+OUTBID_BY: Final = Decimal("0.1")
+"""How much more than an order a stranger bids; ours."""
 SPOT_LOWER_STEP: Final = Decimal("0.1")
 """A spot bid may be lowered once in 600 s (docs.clore.ai), by at most this share (ours)."""
 
@@ -159,6 +161,12 @@ class Exchange:
         """Multiply a server's price, whatever it was moved by before."""
         before = Decimal(self.ledger.servers.get(server_id, {}).get("factor", "1"))
         self.change_server(server_id, factor=str(before * factor))
+
+    def outbid(self, order: Order) -> None:
+        """A stranger bids more for an order's server and gets it; the spot market shows the bid."""
+        bid = order.price * (1 + OUTBID_BY)
+        self.end(order, by="stranger", reason="outbid")
+        self.change_server(order.server_id, rented=True, bid=str(bid))
 
     def lose_host(self, order: Order) -> None:
         """The machine vanishes; the order goes on and bills."""

@@ -123,6 +123,8 @@ def spot_market(market: Market, ledger: Ledger, server_id: int, account: str) ->
     if order is not None and order.type == "spot":
         mine = order.account == account
         offers = [{"offer_id": order.id, "bid": float(order.price), "active": True, "my": mine}]
+    elif bid := ledger.servers.get(server_id, {}).get("bid"):
+        offers = [{"offer_id": server_id, "bid": float(bid), "active": True, "my": False}]
     return {
         "currency_rates_in_usd": {name: float(rate) for name, rate in money.USD_RATES.items()},
         "offers": offers,

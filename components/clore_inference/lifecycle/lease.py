@@ -97,12 +97,25 @@ def diff(session: Session, state: Properties, inputs: Properties) -> Change:
 
 
 def _lost(session: Session, reason: str, inputs: Properties) -> Change:
-    cap = OrderRequest.model_validate_json(inputs["request"]).max_usd_per_day
+    request = OrderRequest.model_validate_json(inputs["request"])
     session.warn(
-        f"{reason}. Next: `pulumi up` rents another server for at most {usd(cap)} a day and builds "
-        "everything on it anew; `pulumi destroy` leaves it at that."
+        f"{reason}. Next: `pulumi up` {_again(request)} and builds everything on it anew; `pulumi "
+        "destroy` leaves it at that."
     )
     return Change(replaces=("lost",))
+
+
+def _again(request: OrderRequest) -> str:
+    """What another purchase would do, and, for a bid, what raises it: nothing does by itself."""
+    cap = usd(request.max_usd_per_day)
+    if request.order_type == "on-demand":
+        return f"rents another server for at most {cap} a day"
+    bid = request.spot_bid_usd_per_day
+    amount = "the least that a server takes" if bid is None else f"{usd(bid)} a day"
+    return (
+        f"bids {amount} for a free server (spotBidUsdPerDay, below the cap of {cap}; `orderType: "
+        "on-demand` cannot be outbid)"
+    )
 
 
 def _standing_change(state: Properties, inputs: Properties) -> Change:

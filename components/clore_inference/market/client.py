@@ -15,6 +15,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from clore_inference.clock import Clock
 from clore_inference.errors import ListingFailed
 from clore_inference.market.answers import Answer, Read, of_get, of_post
+from clore_inference.market.bidding import Bidding, bidding_of
 from clore_inference.market.pacing import Kind, Pacer
 from clore_inference.market.store import Store
 from clore_inference.market.transport import Call, Raw, Transport, Unsent
@@ -126,6 +127,11 @@ class Client:
     def wallets_soon(self, deadline: float) -> Listing[tuple[Wallet, ...]]:
         """GET /wallets, asked once at most and until `deadline`."""
         return self._once(Call("GET", "/wallets"), wallets_of, deadline)[0]
+
+    def bidding_soon(self, server_id: int, currency: str, deadline: float) -> Listing[Bidding]:
+        """GET /spot_marketplace: what one server's spot market asks; once, and until `deadline`."""
+        call = Call("GET", "/spot_marketplace", query={"market": str(server_id)})
+        return self._once(call, lambda body: bidding_of(body, currency), deadline)[0]
 
     def create_order(self, body: Mapping[str, Any], before: Callable[[], None]) -> Answer:
         """POST /create_order: buys. Sent once; `before` runs right before it and may raise."""

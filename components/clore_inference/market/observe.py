@@ -13,6 +13,7 @@ from clore_inference.market.lease import Lease, is_active
 from clore_inference.market.marketplace import Marketplace
 from clore_inference.market.order import HeldOrder
 from clore_inference.market.ownership import carries
+from clore_inference.market.price import USD
 from clore_inference.market.story import how_it_ended, term_notice, wallet_notice
 from clore_inference.market.wire import Order
 
@@ -96,18 +97,29 @@ def _observe(
     if row is not None and is_active(row, listing.server_time):
         return _alive(market, lease, row, held, listing)
     if row is not None:
-        return Lost(how_it_ended(held, row))
+        return _ended(market, held, row, deadline)
     if listing.server_time is not None and listing.server_time > held.ends_at:
         return Lost(how_it_ended(held, None))
     completed = market.client.orders_soon(deadline, completed=True)
     closed = next((one for one in completed.rows if one.id == held.order_id and one.closed), None)
     if closed is not None:
-        return Lost(how_it_ended(held, closed))
+        return _ended(market, held, closed, deadline)
     return Unknown(
         f"order {held.order_id} is in neither list, active or completed; that is no evidence of its "
         "end, so it is left alone. If My Orders on https://clore.ai shows that it has ended, run "
         "`clore-inference recover`"
     )
+
+
+def _ended(market: Marketplace, held: HeldOrder, row: Order, deadline: float) -> Lost:
+    """Of a spot order that ended early, the market is asked who bids more; silence changes nothing."""
+    if held.order_type != "spot" or row.over(row.order_end):
+        return Lost(how_it_ended(held, row))
+    try:
+        bidding = market.client.bidding_soon(held.server_id, row.currency or USD, deadline).rows
+    except ListingFailed:
+        return Lost(how_it_ended(held, row))
+    return Lost(how_it_ended(held, row, bidding))
 
 
 def _alive(

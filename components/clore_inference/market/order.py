@@ -60,6 +60,8 @@ class HeldOrder(BaseModel):
     gpu: str
     order_type: OrderType = "on-demand"
     """Which kind was asked for; a spot order ends when somebody bids more than `usd_per_day`."""
+    cap_usd_per_day: Decimal | None = None
+    """The cap that it was bought under."""
     accepted: dict[str, Any]
     """What acceptance returned."""
 

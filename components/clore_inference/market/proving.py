@@ -144,6 +144,7 @@ class Prover:
             http_url=active.http_url,
             gpu=active.gpu,
             order_type=self.request.order_type,
+            cap_usd_per_day=self.request.max_usd_per_day,
             accepted=accepted,
         )
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from clore_inference import units
+from clore_inference.market.bidding import Bidding
 from clore_inference.market.order import HeldOrder
 from clore_inference.market.price import USD, exact, order_usd_per_day, spent_usd
 from clore_inference.market.wire import Order
@@ -23,10 +24,11 @@ SPOT: Final = "outbid, by hand, by the server's owner or by Clore"
 ON_DEMAND: Final = "by hand, by the server's owner, or by Clore because a wallet was empty"
 
 
-def how_it_ended(held: HeldOrder, row: Order | None) -> str:
+def how_it_ended(held: HeldOrder, row: Order | None, bidding: Bidding | None = None) -> str:
     """Say which order ended, when, why as far as the API tells, and what it cost.
 
-    `row` is its closed row; None where only its term tells the end. The API names no cause.
+    `row` is its closed row; None where only its term tells the end. The API names no cause, but the
+    server's spot market shows a higher bid where there is one.
     """
     end = row.order_end if row is not None and row.order_end else held.ends_at
     after = units.duration(end - held.created_at)
@@ -34,15 +36,25 @@ def how_it_ended(held: HeldOrder, row: Order | None) -> str:
     if early_s <= ON_THE_DOT_S:
         why = f"after {after}: its term is over"
     else:
-        cause = SPOT if row is not None and row.spot is True else ON_DEMAND
-        why = (
-            f"after {after}, {units.duration(early_s)} before its term: {cause}; the API does not "
-        )
-        why += "say which"
+        why = f"after {after}, {units.duration(early_s)} before its term: "
+        why += _cause(held, row, bidding)
     return (
         f"order {held.order_id} on server {held.server_id} ended {_date(end)} {why}. It cost "
         f"{units.usd(_cost(held, row, end))} and bills no more"
     )
+
+
+def _cause(held: HeldOrder, row: Order | None, bidding: Bidding | None) -> str:
+    is_spot = held.order_type == "spot" or (row is not None and row.spot is True)
+    if not is_spot:
+        return f"{ON_DEMAND}; the API does not say which"
+    asks = bidding.asks if bidding is not None else None
+    now = "" if asks is None else f", market now {units.usd(asks)}"
+    cap = "" if held.cap_usd_per_day is None else f", cap {units.usd(held.cap_usd_per_day)}"
+    prices = f"at {units.usd(held.usd_per_day)} a day with fee{now}{cap}"
+    if bidding is not None and bidding.beats(held.usd_per_day):
+        return f"outbid {prices}"
+    return f"{SPOT}; the API does not say which. It was held {prices}"
 
 
 def _date(unix_s: float) -> str:

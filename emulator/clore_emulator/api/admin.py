@@ -146,9 +146,9 @@ class Admin:
         return self._end(given, by="human", reason="by_hand")
 
     def _outbid(self, _request: Request, given: Any) -> Json:
-        order = self._end(given, by="stranger", reason="outbid")
-        self.world.exchange.change_server(order["server_id"], rented=True)
-        return order
+        order = self._order(int(given["order_id"]))
+        self.world.exchange.outbid(order)
+        return order_view(order, self.world.exchange.now())
 
     def _end_by_host(self, _request: Request, given: Any) -> Json:
         return self._end(given, by="host", reason="by_host")

@@ -144,8 +144,7 @@ async def _container_restarts(call: Call, firing: Firing) -> Answer | None:
 async def _outbid(call: Call, firing: Firing) -> Answer | None:
     order = call.order(firing.args["order_id"])
     if order is not None:
-        call.exchange.end(order, by="stranger", reason="outbid")
-        call.exchange.change_server(order.server_id, rented=True)
+        call.exchange.outbid(order)
     return None
 
 
