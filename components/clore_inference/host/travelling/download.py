@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Optional
 
 from . import room
 from .partial import Partial, Superseded
@@ -25,6 +26,8 @@ FIRST_WAIT_S = 1.0
 """Marketplace seconds before the second try; doubled for each further one: 31 s in all."""
 MOST_WAIT_S = 300.0
 """Of what a server may ask for; the hub's own windows are five minutes."""
+END_S = 5.0
+"""Real seconds for streams to take what is on its way to them, once the whole has failed."""
 _PLACE_IS_STALE = (401, 403, 404, 410)
 """An address that was good for a while only, as signed ones of a CDN are."""
 _FULL = ("disk_full", "quota")
@@ -44,6 +47,7 @@ class Download:
         self._scale = scale
         self._work = Work(files, STREAMS)
         self._places: dict[str, Place] = {}
+        self._quiet_until = 0.0
         self._resolving = {one.sha256: threading.Lock() for one in files}
 
     def run(self, arrived: Callable[[Partial], None]) -> None:
@@ -58,6 +62,9 @@ class Download:
             thread.start()
         for thread in threads[STREAMS:]:
             thread.join()
+        until = time.monotonic() + END_S
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
         if self._work.failure:
             raise self._work.failure
 
@@ -84,6 +91,7 @@ class Download:
                 return
             before = run.file.received
             try:
+                self._stay_away()
                 self._bring(stream, run)
                 patience.renew()
             except NoRanges:
@@ -98,15 +106,28 @@ class Download:
             self._work.give_back(run)
 
     def _bring(self, stream: Stream, run: Run) -> None:
+        """Fetch a run from where its file lies now; an address that went stale is looked up again."""
+        refused = self._tried(stream, run)
+        if refused and refused.was_known:
+            refused = self._tried(stream, run)
+        if refused:
+            raise refused
+
+    def _tried(self, stream: Stream, run: Run) -> Optional[Answered]:  # noqa: UP045 - Python 3.9
+        """The refusal of an address; whatever else goes wrong is raised."""
         known = self._places.get(run.file.sha256)
-        if known is not None:
-            try:
-                return stream.bring(run, known)
-            except Answered as answer:
-                if answer.status not in _PLACE_IS_STALE:
-                    raise
-                self._places.pop(run.file.sha256, None)
-        return stream.bring(run, self._place(run.file))
+        place = known or self._place(run.file)
+        try:
+            stream.bring(run, place)
+        except Answered as answer:
+            if answer.status not in _PLACE_IS_STALE:
+                raise
+            if self._places.get(run.file.sha256) is place:
+                del self._places[run.file.sha256]
+            answer.was_known = known is not None
+            answer.final = place.is_hub and not answer.was_known
+            return answer
+        return None
 
     def _place(self, file: Partial) -> Place:
         with self._resolving[file.sha256]:
@@ -128,14 +149,24 @@ class Download:
         if final or not patience.goes_on(moved=moved):
             self._work.fail(found)
             return
-        patience.wait(getattr(error, "wait_s", 0.0))
+        if isinstance(error, Answered) and error.wait_s:
+            wait_s = min(MOST_WAIT_S, error.wait_s) / self._scale
+            self._quiet_until = max(self._quiet_until, time.monotonic() + wait_s)
+        patience.wait()
+
+    def _stay_away(self) -> None:
+        """Wait as long as the hub asked any stream to: its limits count them together."""
+        while time.monotonic() < self._quiet_until and not self._work.over:
+            time.sleep(min(0.2, max(0.0, self._quiet_until - time.monotonic())))
 
 
 def _named(error: Exception) -> Refusal:
     if isinstance(error, Answered):
+        if not error.final:
+            return Refusal("network", str(error))
         if error.status in (401, 403):
             return Refusal("gated", str(error))
-        return Refusal("not_found" if error.status in (404, 410) else "network", str(error))
+        return Refusal("not_found", str(error))
     if isinstance(error, (Short, http.client.HTTPException)):
         return Refusal("network", str(error) or type(error).__name__)
     return cause(error)
@@ -163,9 +194,8 @@ class _Patience:
         self._seen = received
         return self._failures < TRIES
 
-    def wait(self, asked_s: float) -> None:
-        """Stay away as long as the server asks, or longer with each failure."""
-        seconds = min(MOST_WAIT_S, max(asked_s, FIRST_WAIT_S * 2 ** (self._failures - 1)))
-        until = time.monotonic() + seconds / self._scale
+    def wait(self) -> None:
+        """Wait, longer with each failure."""
+        until = time.monotonic() + FIRST_WAIT_S * 2 ** (self._failures - 1) / self._scale
         while time.monotonic() < until and not self._work.over:
             time.sleep(min(0.2, max(0.0, until - time.monotonic())))

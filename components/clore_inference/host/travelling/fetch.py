@@ -185,9 +185,8 @@ class Fetch:
         )
         found = self.hub.get_hf_file_metadata(url, token=self.token or False)
         headers = dict(self.hub.utils.build_hf_headers(token=self.token or False))
-        if urlsplit(found.location).netloc != urlsplit(url).netloc:
-            headers = without_token(headers)
-        return Place(str(found.location), headers)
+        is_hub = urlsplit(found.location).netloc == urlsplit(url).netloc
+        return Place(str(found.location), headers if is_hub else without_token(headers), is_hub)
 
     def _laid_out(self) -> Path:
         """Let the client bring the small files and make the snapshot that engines look for."""

@@ -32,6 +32,8 @@ class Place(NamedTuple):
 
     url: str
     headers: Mapping[str, str]
+    is_hub: bool
+    """Whether that is the hub itself, whose word on who may read is final; else a CDN."""
 
 
 class Answered(Exception):
@@ -40,6 +42,10 @@ class Answered(Exception):
     def __init__(self, status: int, text: str, headers: Mapping[str, str]) -> None:
         super().__init__(f"the hub answered {status}{f': {text}' if text else ''}")
         self.status = status
+        self.final = False
+        """Whether asking again cannot help."""
+        self.was_known = False
+        """Whether the address was looked up for an earlier request."""
         self.wait_s = announced_wait_s(headers)
 
 

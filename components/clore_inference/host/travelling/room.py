@@ -43,8 +43,9 @@ def hold(files: list[Partial], folder: Path) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 return
+            refusal = no_room(error, sum(one.missing_space() for one in files), folder)
             give_up(files)
-            raise no_room(error, sum(one.missing_space() for one in files), folder) from error
+            raise refusal from error
 
 
 def reserve(descriptor: int, size: int) -> None:
