@@ -25,7 +25,7 @@ help:
 	@echo '  make bench         time to a proven endpoint, and previews against a bare program, as JSON'
 	@echo '  make chaos         kill it at every point and count leaked orders (N=$(N) SEED=$(SEED))'
 	@echo '  make chaos-c1      the same without the CLI, and with protocols broken on purpose'
-	@echo '  make real-engines  the guard in front of real engines'
+	@echo '  make real-engines  real vLLM and llama-server behind the guard, without a GPU (7 GB, once)'
 	@echo '  make parsers       our lines before the real parsers of vLLM and SGLang (6 GB, once)'
 	@echo '  make mutants       change rules, sizing and engines one by one: does a test notice?'
 	@echo '  make setup         the environment .venv and the Pulumi CLI; says which parts are in use'
@@ -70,7 +70,7 @@ test: toolchain
 	$(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup || status=$$?; exit $$status
 
 # Each is a program tools/<target>.py, or a directory tools/<target> with a __main__.py.
-bench chaos real-engines golden:
+bench chaos golden:
 	@test -f tools/$@.py || test -f tools/$@/__main__.py || { \
 	  echo 'make $@ is not built yet in this version; nothing was run. `make help` says what is.' >&2; \
 	  exit 2; }
@@ -80,6 +80,9 @@ bench chaos real-engines golden:
 
 parsers mutants: setup
 	@$(PYTHON) tools/$@.py
+
+real-engines: toolchain
+	@$(PYTHON) -m tools.real_engines
 
 chaos-c1: toolchain
 	@N='$(N)' SEED='$(SEED)' $(PYTHON) tools/chaos/c1.py
