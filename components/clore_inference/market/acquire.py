@@ -202,11 +202,12 @@ class _Acquisition:
         server_id = order.server_id or 0
         self.market.exclusions.add(server_id, rejected.reason, REJECTED_FOR_S, rejected=True)
         self.avoid.add(server_id)
-        self.market.say(f"turning down server {server_id}: {rejected}; ending order {order.id}")
+        why = str(rejected).rstrip(".")
+        self.market.say(f"turning down server {server_id}: {why}; ending order {order.id}")
         end_order(self.market, self.lease, order.id, order.server_id)
         if self.replacements >= self.request.max_replacements:
             message = (
-                f"{rejected}. Order {order.id} on server {server_id} was ended, verified, and "
+                f"{why}. Order {order.id} on server {server_id} was ended, verified, and "
                 f"{self.replacements} of {self.request.max_replacements} replacements are used: "
                 "nothing of this lease is billing. Run `pulumi up` again, which takes other servers, "
                 "or raise maxReplacements"

@@ -82,11 +82,16 @@ class Purchase:
             self.market.say(f"the {currency} wallet lasts for {lasts} of server {offer.server.id}")
 
     def post(self, offer: Offer) -> Answer | Sighting:
-        """Send the one POST behind a fresh listing; a listing that is not clean is returned."""
+        """Send the one POST behind a fresh listing.
+
+        Where that is not clean, or another lease was faster on this server, it is returned instead.
+        """
         memory = self.lease.memory(self.market)
         with self.market.client.pacer.exclusive(self.market.fence.check):
             sighting = look(self.market, self.lease)
             if not sighting.clean or sighting.at < memory.quiet_until():
+                return sighting
+            if offer.server.id in self._claimed():
                 return sighting
             earlier = self.market.claims.recent().get(offer.server.id)
             answer = self.market.client.create_order(

@@ -18,9 +18,18 @@ from clore_inference.errors import (
 )
 from clore_inference.market.acquire import acquire
 from clore_inference.market.guard import open_lease
+from clore_inference.market.memory import Claim
 from clore_inference.market.order import ActiveOrder, HeldOrder
 from clore_inference.market.ownership import draw_lease_id, mark
-from support.lease_world import IMAGE, PROJECT, MemoryStore, Stack, new_world, order_request
+from support.lease_world import (
+    IMAGE,
+    PROJECT,
+    MemoryStore,
+    Plug,
+    Stack,
+    new_world,
+    order_request,
+)
 from support.ledger_judge import (
     assert_below_cap,
     assert_no_breach,
@@ -151,6 +160,21 @@ def test_already_rented_is_ambiguous_right_after_our_own_post() -> None:
     world.up(other)
     assert len(world.double.active()) == 2
     assert_no_breach(world)
+
+
+def test_a_server_that_another_lease_of_this_machine_was_faster_on_is_not_posted_to() -> None:
+    world, stack, plug = new_world(), Stack(), Plug(crash_at=0)
+
+    def another_lease_posts() -> None:
+        claim = Claim(lease_id="b" * 32, at=world.clock.now(), done=True)
+        if "get marketplace" in plug.steps:
+            world.market(plug).claims.note(101, claim)
+        else:
+            plug.crash_at = plug.seen
+
+    plug.at_crash = another_lease_posts
+    world.up(stack, plug)
+    assert [body["renting_server"] for body in world.double.creates] == [102]
 
 
 def test_g5_a_price_that_rose_since_the_listing_is_not_paid() -> None:
