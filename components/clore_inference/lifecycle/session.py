@@ -112,8 +112,8 @@ class Session:
         secrets = [self.api_key] if self.api_key else []
         try:
             yield
-        except CloreInferenceError:
-            raise
+        except CloreInferenceError as error:
+            raise error from None  # what caused it would be printed first, and bury it
         except Exception as error:  # noqa: BLE001 - every text that leaves this process must be masked
             text = redact(f"{type(error).__name__}: {error}", secrets)
             raise CloreInferenceError(f"{text} ({_place(error)})") from None
