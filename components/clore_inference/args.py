@@ -55,7 +55,7 @@ class DeploymentWishes(TypedDict):
     package_index: NotRequired[str]
     """Package index that another engine is installed from; the host's own if left out."""
     engine_lock: NotRequired[str]
-    """File with the locked packages of engine and version; the package's own if left out."""
+    """File or folder with the locked packages of engine and version; the package's own if left out."""
     repository: NotRequired[str]
     """Hugging Face repository; the one of release and precision if left out."""
     revision: NotRequired[str]

@@ -38,6 +38,9 @@ class MistralDeployment(pulumi.ComponentResource):
         super().__init__("clore:index:MistralDeployment", name, spec.flat(), opts)
         say_plan(spec, findings, self)
         keys = Keys(f"{name}-keys", pulumi.ResourceOptions(parent=self))
+        if spec.host == "docker":
+            self._on_docker(name, spec, args, keys)
+            return
         part = f"{name}-g{spec.generation}"
         wishes: dict[str, Any] = spec.as_args()
         with_keys: Any = wishes | {
@@ -50,7 +53,7 @@ class MistralDeployment(pulumi.ComponentResource):
         host: dict[str, Any] = wishes | order.link | {"private_key": keys.private_key}
         with_token: Any = host | token
         cache = HfCache(f"{part}-weights", with_token, self._living_on(order, []))
-        with_key: Any = host | {"endpoint_key": keys.endpoint_key}
+        with_key: Any = host | {"endpoint_key": keys.endpoint_key, "ordered_image": order.image}
         server = InferenceServer(
             f"{part}-engine", with_key, self._living_on(order, [cache.arrived])
         )
@@ -64,6 +67,44 @@ class MistralDeployment(pulumi.ComponentResource):
         )
         self.outputs = self._worth_exporting(spec, keys, order, server, health)
         self.register_outputs({"endpoint": self.endpoint, **told})
+
+    def _on_docker(
+        self, name: str, spec: DeploymentSpec, args: MistralDeploymentArgs, keys: Keys
+    ) -> None:
+        """The same parts on a Docker host of one's own, which is neither rented nor replaced."""
+        from clore_inference import on_docker  # noqa: PLC0415 - imports pulumi-docker
+
+        mine = pulumi.ResourceOptions(parent=self)
+        provider = on_docker.docker_provider(f"{name}-docker", spec, mine)
+        there = pulumi.ResourceOptions(parent=self, providers=[provider])
+        known: Any = {
+            **spec.as_args(),
+            **{word: args[word] for word in ("hf_token",) if word in args},
+            "private_key": keys.private_key,
+            "endpoint_key": keys.endpoint_key,
+        }
+        cache = HfCache(f"{name}-weights", known, there)
+        server = InferenceServer(f"{name}-engine", known, _after(there, cache.arrived))
+        proving: Any = {**known, "start_id": server.start_id}
+        health = HealthCheck(f"{name}-health", proving, _after(there, server.ready))
+        self.endpoint_key = pulumi.Output.secret(keys.endpoint_key)
+        self.endpoint = pulumi.Output.from_input(f"http://127.0.0.1:{spec.docker_port}")
+        self.outputs = {
+            "endpoint": self.endpoint,
+            "endpointKey": self.endpoint_key,
+            "model": pulumi.Output.from_input(spec.served_model_name),
+            "exposure": pulumi.Output.from_input(spec.exposure),
+            "startId": server.start_id,
+            "proven": health.proven,
+            "docker": pulumi.Output.from_input(
+                {
+                    "host": spec.docker_host,
+                    "hostKey": spec.docker_host_key or "",
+                    "port": str(spec.docker_port),
+                }
+            ),
+        }
+        self.register_outputs({"endpoint": self.endpoint})
 
     def _living_on(self, order: GpuOrder, after: list[pulumi.Resource]) -> pulumi.ResourceOptions:
         mine = pulumi.ResourceOptions(parent=self)
@@ -98,6 +139,10 @@ class MistralDeployment(pulumi.ComponentResource):
                 )
             ),
         }
+
+
+def _after(opts: pulumi.ResourceOptions, *what: pulumi.Resource) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(what)))
 
 
 def _as_date(unix_s: str) -> str:

@@ -65,6 +65,8 @@ class Lease(Resource, module="clore", name="Lease"):
     """USD per day for the whole server, renter fee included."""
     ends_at: pulumi.Output[str]
     """Unix seconds at which the marketplace ends the order."""
+    request: pulumi.Output[str]
+    """What was bought, as JSON."""
 
     def __init__(
         self,
@@ -86,6 +88,8 @@ class GpuOrder(pulumi.ComponentResource):
     http_url: pulumi.Output[str]
     usd_per_day: pulumi.Output[str]
     ends_at: pulumi.Output[str]
+    image: pulumi.Output[str]
+    """What the order was bought with; it stays, whatever engine is wanted later."""
 
     def __init__(
         self, name: str, args: GpuOrderArgs, opts: pulumi.ResourceOptions | None = None
@@ -116,6 +120,7 @@ class GpuOrder(pulumi.ComponentResource):
         self.ssh_host, self.ssh_port, self.host_key = lease.ssh_host, lease.ssh_port, lease.host_key
         self.http_url, self.usd_per_day = lease.http_url, lease.usd_per_day
         self.ends_at = lease.ends_at
+        self.image = lease.request.apply(lambda text: str(json.loads(text)["image"]))
         self.register_outputs({"orderId": lease.order_id, "usdPerDay": lease.usd_per_day})
 
     @property

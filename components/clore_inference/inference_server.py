@@ -9,6 +9,7 @@ from pulumi.dynamic import Resource
 from clore_inference.args import InferenceServerArgs
 from clore_inference.host import bootstrap, following
 from clore_inference.lifecycle import documents
+from clore_inference.lifecycle.installation import beside
 from clore_inference.lifecycle.wanted import serve_job
 from clore_inference.on_order import (
     child_of,
@@ -19,6 +20,7 @@ from clore_inference.on_order import (
 )
 from clore_inference.providers import EngineLivenessProvider
 from clore_inference.settings import parsed
+from clore_inference.spec import DeploymentSpec
 
 
 class EngineLiveness(Resource, module="clore", name="EngineLiveness"):
@@ -52,13 +54,22 @@ class InferenceServer(pulumi.ComponentResource):
     ) -> None:
         super().__init__("clore:index:InferenceServer", name, {}, opts)
         spec = parsed(args)
+        if spec.host == "docker":
+            from clore_inference import on_docker  # noqa: PLC0415 - imports pulumi-docker
+
+            self.start_id, self.ready = on_docker.served(self, name, spec, args, opts)
+            self.register_outputs({"startId": self.start_id})
+            return
         job = serve_job(spec)
         link = host_link(args)
         child = child_of(self, opts)
         liveness = EngineLiveness(f"{name}-liveness", link, child)
         triggers: list[pulumi.Input[str]] = [link["order_id"], job.id, liveness.token]
         known = pulumi.Output.all(
-            **link, endpoint_key=args["endpoint_key"], usd_per_day=args.get("usd_per_day")
+            **link,
+            endpoint_key=args["endpoint_key"],
+            usd_per_day=args.get("usd_per_day"),
+            ordered_image=args.get("ordered_image"),
         )
         started = started_on(
             name,
@@ -68,6 +79,7 @@ class InferenceServer(pulumi.ComponentResource):
             triggers=triggers,
             opts=child,
         )
+        self._say_what_is_installed(spec, args)
         self.ready = followed = followed_from_here(
             name,
             script=following.follow_command("engine"),
@@ -78,3 +90,17 @@ class InferenceServer(pulumi.ComponentResource):
         # The follower knows best: it starts an engine again that ended before it was ready.
         self.start_id = last_line(followed).apply(lambda line: str(json.loads(line)["start_id"]))
         self.register_outputs({"startId": self.start_id})
+
+    def _say_what_is_installed(self, spec: DeploymentSpec, args: InferenceServerArgs) -> None:
+        """In a preview: another engine than the order's image has is an install, and how large."""
+        image = args.get("ordered_image")
+        if not pulumi.runtime.is_dry_run() or image is None:
+            return
+
+        def say(known: str) -> str:
+            text = beside(spec, known)
+            if text:
+                pulumi.log.info(f"{text}.", self)
+            return text
+
+        pulumi.Output.from_input(image).apply(say)

@@ -29,6 +29,7 @@ from .hub import create_app as create_hub
 from .hub.shelf import stocked
 from .ledger import Journal
 from .market import Liars, build_market, load_market
+from .packages import beside as with_packages
 from .seams import Hosts
 from .world import RENTER, STRANGER, World, digest_of, key_from_file, open_world
 
@@ -111,7 +112,7 @@ def run(settings: Settings) -> None:
 
 async def _serve(world: World, settings: Settings, api: socket.socket, hub: socket.socket) -> None:
     listeners = [
-        (Listener(create_hub(stocked(settings.engines)), H11Protocol), hub),
+        (Listener(with_packages(create_hub(stocked(settings.engines))), H11Protocol), hub),
         (Listener(create_app(world), Connection), api),
     ]
     tasks = [asyncio.create_task(one.serve(sockets=[on])) for one, on in listeners]

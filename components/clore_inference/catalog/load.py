@@ -132,6 +132,19 @@ def model(model_id: str) -> Model:
     return row(catalog().model, model_id)
 
 
+def release_of(image: str) -> str:
+    """Return `vllm-0.32.0` for an engine's own image, by tag or digest; empty for any other."""
+    name, _, digest = image.partition("@")
+    for one in catalog().version:
+        if digest and one.digest == digest:
+            return f"{one.engine}-{one.id}"
+    for row in catalog().engine:
+        start = f"{row.image}:{row.tag_prefix}"
+        if name.startswith(start) and len(name) > len(start):
+            return f"{row.id}-{name[len(start) :]}"
+    return ""
+
+
 def versions(engine_id: str) -> tuple[Version, ...]:
     """Return the versions of an engine that the catalog knows."""
     return tuple(one for one in catalog().version if one.engine == engine_id)

@@ -36,6 +36,32 @@ class FetchJob(BaseModel):
         return _hash(self.model_dump(mode="json", exclude={"total_bytes_hint"}))
 
 
+class Installation(BaseModel):
+    """Which engine release a job needs, and what to install it from where the host lacks it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    engine: str
+    version: str
+    exact: bool = Field(default=False, description="Whether an image of one's own must match it")
+    own: str = Field(default="", description="`engine-version` of the order's image, where known")
+    python: str = Field(default="", description="Interpreter that the locked files are made for")
+    index: str = Field(default="", description="Package index; empty: the host's own")
+    lock: str = Field(default="", description="Files by hash; empty: it cannot be installed")
+    lock_id: str = ""
+    fetch_bytes: int = 0
+
+    @property
+    def release(self) -> str:
+        """`vllm-0.33.0`, as `own` spells it."""
+        return f"{self.engine}-{self.version}"
+
+
+FIRST_RELEASES: Final = ("vllm-0.32.0", "sglang-0.5.23", "llamacpp-b11434")
+"""What the first version of this package ran where no version was set. Jobs of these releases keep
+the ids that they had before jobs named a release, so that an upgrade restarts nothing."""
+
+
 class ServeJob(BaseModel):
     """One engine: its command line, its environment, the door in front of it."""
 
@@ -52,6 +78,9 @@ class ServeJob(BaseModel):
     revision: str = Field(default="", description="Branch, tag or commit of that snapshot")
     guard: dict[str, Any] = Field(
         default_factory=dict, description="Settings of serving/guard.py, without its files"
+    )
+    install: Installation | None = Field(
+        default=None, description="None: whatever the host has on its PATH"
     )
     grace_s: float = Field(
         default=30, ge=0, description="Marketplace seconds for requests to finish at a stop"
@@ -70,10 +99,22 @@ class ServeJob(BaseModel):
         """Hash of everything that another start would be needed for.
 
         An empty repository or revision is left out: ids from before they existed stay what they
-        were, and no engine is started again for it.
+        were, and no engine is started again for it. Of the installation only the release counts.
         """
         empty = {name for name in ("repository", "revision") if not getattr(self, name)}
-        return _hash(self.model_dump(mode="json", exclude={"estimate_s", *empty}))
+        known = self.model_dump(mode="json", exclude={"estimate_s", "install", *empty})
+        if self.install and self.install.release not in FIRST_RELEASES:
+            known["release"] = self.install.release
+        return _hash(known)
+
+    def on_image(self, own: str) -> ServeJob:
+        """The same job, told what the order's image brought (`vllm-0.32.0`; empty: unknown)."""
+        if self.install is None:
+            return self
+        known: dict[str, Any] = {"own": own}
+        if own == self.install.release:
+            known |= {"lock": "", "fetch_bytes": 0}  # nothing is installed, so nothing travels
+        return self.model_copy(update={"install": self.install.model_copy(update=known)})
 
 
 Job = FetchJob | ServeJob

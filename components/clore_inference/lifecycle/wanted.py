@@ -7,6 +7,7 @@ from typing import Final
 from clore_inference import engines, sizing
 from clore_inference.host.attest import HostRequirement
 from clore_inference.host.job import FetchJob, ServeJob
+from clore_inference.lifecycle.installation import installation
 from clore_inference.market.request import OrderRequest
 from clore_inference.spec import DeploymentSpec
 
@@ -51,6 +52,7 @@ def serve_job(spec: DeploymentSpec) -> ServeJob:
         repository=files.repository if files else "",
         revision=files.revision if files else "",
         guard={"engine": spec.engine, "served_model": spec.served_model_name},
+        install=installation(spec),
         estimate_s=estimate_s(spec, *LOADING),
     )
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from clore_inference.spec.deployment import API_PORT, SSH_PORT, DeploymentSpec
+from clore_inference.spec.deployment import API_PORT, SSH_PORT, TLS_PORT, DeploymentSpec
 from clore_inference.spec.finding import Finding, Severity
 from clore_inference.spec.keys import KEYS, Key, camel, key, keys, snake, spec_keys
 from clore_inference.spec.reading import Reading, read_values
@@ -16,6 +16,7 @@ __all__ = [
     "API_PORT",
     "KEYS",
     "SSH_PORT",
+    "TLS_PORT",
     "DeploymentSpec",
     "Finding",
     "Key",

@@ -168,7 +168,7 @@ def _what() -> tuple[Key, ...]:
         Key(
             "engineLock",
             "string",
-            "File with the locked packages of engine and engineVersion, in the place of the one that this package has.",
+            "File with the locked packages of engine and engineVersion, or a folder of `<engine>-<version>.lock` files, in the place of what this package has.",
         ),
         Key(
             "repository",

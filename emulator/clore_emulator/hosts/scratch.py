@@ -22,6 +22,16 @@ _ENGINES: Final = {
     "vllm": "clore_emulator.engines.vllm",
     "llama-server": "clore_emulator.engines.llama_server",
 }
+_SGLANG: Final = "sglang"
+"""No program but a module: the shims on the host's Python path."""
+_OF_IMAGE: Final = (
+    ("vllm/vllm-openai", ("vllm",)),
+    ("lmsysorg/sglang", (_SGLANG,)),
+    ("ggml-org/llama.cpp", ("llama-server",)),
+    ("cloreai/", ()),
+)
+_COMPILERS: Final = ("nvcc", "c++")
+"""What the images of vLLM and SGLang have, since they compile kernels at run time."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,10 @@ class Scratch:
             write_whole(authorized, f"{key}\n" if key else "", mode=0o600)
         if order.get("command") and not self.startup.exists():
             write_whole(self.startup, str(order["command"]), mode=0o700)
-        for name, text in {**_programs(self), **_real(engines)}.items():
+        for name, text in {
+            **_programs(self, str(order.get("image", ""))),
+            **_real(engines),
+        }.items():
             write_whole(self.programs / name, text, mode=0o755)
 
     def environment(
@@ -108,7 +121,7 @@ class Scratch:
             "LOGNAME": "root",
             "SHELL": "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh",
             "LANG": "C.UTF-8",
-            "PYTHONPATH": python_path(),
+            "PYTHONPATH": python_path(str(order.get("image", ""))),
             "CLORE_EMULATOR_TIME_SCALE": str(time_scale),
             "CLORE_EMULATOR_FAULTS": str(self.engine_faults),
             "CLORE_EMULATOR_HARDWARE": str(self.hardware),
@@ -119,9 +132,18 @@ class Scratch:
         return environment
 
 
-def python_path() -> str:
-    """Where a host's Python finds the engines' shims and the emulator itself."""
-    return f"{_SHIMS}:{_SOURCE_ROOT}"
+def engines_of(image: str) -> tuple[str, ...]:
+    """The engines that an image brings; one that nobody knows brings all of them."""
+    for part, engines in _OF_IMAGE:
+        if part in image:
+            return engines
+    return (*_ENGINES, _SGLANG)
+
+
+def python_path(image: str = "") -> str:
+    """Where a host's Python finds its image's shims and the emulator itself."""
+    shims = f"{_SHIMS}:" if _SGLANG in engines_of(image) else ""
+    return f"{shims}{_SOURCE_ROOT}"
 
 
 def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
@@ -134,8 +156,9 @@ def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
     draft.replace(path)
 
 
-def _programs(scratch: Scratch) -> dict[str, str]:
+def _programs(scratch: Scratch, image: str) -> dict[str, str]:
     """The programs of the host's own, by name."""
+    ours = python_path(image)
     interpreter = shlex.quote(sys.executable)
     # -I -S: these answer in milliseconds and see nothing of the caller's Python settings.
     isolated = f"exec {interpreter} -I -S"
@@ -144,14 +167,19 @@ def _programs(scratch: Scratch) -> dict[str, str]:
     smi = shlex.quote(str(_HERE / "nvidia_smi.py"))
     python = f'exec {interpreter} "$@"'
     programs = {
-        "python3": _with_python_path(python),
-        "python": _with_python_path(python),
+        "python3": _with_python_path(python, ours),
+        "python": _with_python_path(python, ours),
         "nvidia-smi": f'{isolated} {smi} {hardware} "$@"',
     }
     for tool in ("df", "free", "nproc"):
         programs[tool] = f'{isolated} {tools} {tool} {hardware} {home} "$@"'
-    for name, module in _ENGINES.items():
-        programs[name] = _with_python_path(f'exec {interpreter} -m {module} "$@"')
+    brought = engines_of(image)
+    for name in brought:
+        if name in _ENGINES:
+            start = f'exec {interpreter} -m {_ENGINES[name]} "$@"'
+            programs[name] = _with_python_path(start, ours)
+    if {"vllm", _SGLANG} & set(brought):
+        programs |= dict.fromkeys(_COMPILERS, "exit 0")
     if curl := shutil.which("curl", path="/usr/bin:/bin"):
         programs["curl"] = _with_own_loopback(curl)
     return {name: f"#!/bin/sh\n{text}\n" for name, text in programs.items()}
@@ -177,9 +205,8 @@ def _with_own_loopback(curl: str) -> str:
     )
 
 
-def _with_python_path(command: str) -> str:
+def _with_python_path(command: str, ours: str) -> str:
     """Find the shims even when the caller has set a PYTHONPATH of its own."""
-    ours = python_path()
     return (
         f"ours={shlex.quote(ours)}\n"
         '[ -z "$CLORE_EMULATOR_BIND" ] || ours="$ours:"' + shlex.quote(str(_LOOPBACK)) + "\n"

@@ -15,7 +15,9 @@ from typing import Any, Optional
 from . import record
 from .death import Death, classify, presentable
 from .environment import engine_environment
+from .installing import Installing, place
 from .logtail import LogTail
+from .packages import InstallFailed
 from .ready import ask
 from .snapshot import NoSuchFile, expanded, snapshot
 from .stage import stage
@@ -52,6 +54,7 @@ class EngineRun:
         self.probe_key = secrets.token_hex(32)
         self.engine_key = secrets.token_hex(32)
         self.ready_since: Optional[float] = None  # noqa: UP045 - Python 3.9
+        self.place: Optional[Path] = None  # noqa: UP045
         self._process: Optional[subprocess.Popen[bytes]] = None  # noqa: UP045
         self._asked_at = 0.0
         self._stop_asked = False
@@ -60,13 +63,75 @@ class EngineRun:
         """Ask this run to end at its next look; safe in a signal handler."""
         self._stop_asked = True
 
+    def prepare(self) -> bool:
+        """Do whatever can be done while another engine still serves; False when this run is over.
+
+        The engine is installed, its files are there, its guard stands up. Otherwise this start has
+        failed, and what ran before it goes on: `kept` says so.
+        """
+        try:
+            self.place = self._installed()
+            refusal = self._refusal()
+        except InstallFailed as error:
+            if error.kind == "stopped":
+                self.status.say(state="stopped", stage="replaced before it began")
+                return False
+            refusal = Death(error.kind, error.text, worth_restarting=False)
+        if refusal is None:
+            self.status.say(state="starting", stage="prepared", progress=None)
+            return True
+        text = presentable(refusal.line, self._secrets())
+        log = self.folder / "install.log"
+        tail = LogTail(log) if log.exists() else None
+        if tail:
+            tail.rest()
+        self.status.say(
+            state="failed",
+            kept=True,
+            failure={"kind": refusal.kind, "text": text},
+            tail=tail.tail(self._secrets()) if tail else [],
+        )
+        return False
+
+    def _installed(self) -> Optional[Path]:  # noqa: UP045 - Python 3.9
+        """Where the engine of this job lies; None for the image's own. Raises InstallFailed."""
+        install: dict[str, Any] = self.job.get("install") or {}
+        try:
+            return place(install)
+        except LookupError:
+            work = Installing(
+                install,
+                log=self.folder / "install.log",
+                say=self.status.say,
+                stopped=self._unwanted,
+            )
+            return work.run()
+
+    def _unwanted(self) -> bool:
+        """Whether somebody asked this run to end, or wants another one in its place."""
+        wanted = record.current("engine").get("start_id")
+        return self._stop_asked or wanted != self.folder.name
+
+    def _refusal(self) -> Optional[Death]:  # noqa: UP045 - Python 3.9
+        """What would end this engine at once; seen here, an hour of loading earlier."""
+        environment = self._environment()
+        try:
+            self._argv(Path(environment["HF_HOME"]) / "hub")
+        except NoSuchFile as error:
+            return Death("weights_missing", str(error), worth_restarting=False)
+        program = str(self.job["argv"][0])
+        if not shutil.which(program, path=environment["PATH"]):
+            return Death("not_installed", f"{program}: No such file or directory", False)
+        refused = self._refused_by_guard(environment)
+        return Death("guard", refused, worth_restarting=False) if refused else None
+
     def run(self) -> int:
         """Run until the engine is beyond restarting (1) or was asked to end (0)."""
         try:
             return self._run()
         except Stopped:
             self.end()
-            self.status.say(state="stopped", stage="stopped", engine=None)
+            self.status.say(state="stopped", stage="stopped", engine=None, ended_at=time.time())
             return 0
 
     def _run(self) -> int:
@@ -93,9 +158,6 @@ class EngineRun:
         log = LogTail(self.folder / "engine.log")
         self.ready_since = None
         self.status.say(state="loading", stage="starting", restarts=restarts, models=[], tail=[])
-        refused = self._refused_by_guard()
-        if refused:
-            return Death("guard", refused, worth_restarting=False)
         try:
             process = self._spawn()
         except NoSuchFile as error:
@@ -103,7 +165,7 @@ class EngineRun:
         except OSError as error:
             return Death("not_installed", f"{self.job['argv'][0]}: {error.strerror}", False)
         self._process = process
-        self.status.say(engine=record.ProcessId.of(process.pid).kept())
+        self.status.say(engine=record.ProcessId.of(process.pid).kept(), spawned_at=time.time())
         while process.poll() is None:
             self._look(log)
             self._pause(POLL_S)
@@ -146,12 +208,15 @@ class EngineRun:
         }
         record.write_json(self.folder / "guard.json", guard)
         return engine_environment(
-            self.job, guard_file=self.folder / "guard.json", engine_key=self.engine_key
+            self.job,
+            guard_file=self.folder / "guard.json",
+            engine_key=self.engine_key,
+            place=self.place,
         )
 
-    def _refused_by_guard(self) -> str:
-        """Why the guard cannot stand up; seen in a second here, after an hour of loading else."""
-        environment = self._environment()
+    @staticmethod
+    def _refused_by_guard(environment: dict[str, str]) -> str:
+        """Why the guard cannot stand up; empty when it can."""
         python = shutil.which("python3", path=environment["PATH"])
         if not python:
             return "there is no python3 on this host"

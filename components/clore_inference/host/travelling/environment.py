@@ -79,9 +79,22 @@ def _environment_of_image() -> dict[str, str]:
     return {name: value for name, _, value in pairs if name}
 
 
-def engine_environment(job: dict[str, Any], *, guard_file: Path, engine_key: str) -> dict[str, str]:
-    """What an engine is started with: offline, guarded, with its private key."""
+def engine_environment(
+    job: dict[str, Any],
+    *,
+    guard_file: Path,
+    engine_key: str,
+    place: Optional[Path] = None,  # noqa: UP045 - Python 3.9
+) -> dict[str, str]:
+    """What an engine is started with: offline, guarded, with its private key.
+
+    `place` is the virtual environment of an engine that was installed beside the image's own.
+    """
     found = base_environment()
+    if place is not None:
+        found["PATH"] = f"{place / 'bin'}:{found['PATH']}"
+        found["VIRTUAL_ENV"] = str(place)
+        found.pop("PYTHONPATH", None)
     found.update({str(name): str(value) for name, value in job["environment"].items()})
     serving = str(Path.home() / ".clore-inference" / "serving")
     found["PYTHONPATH"] = ":".join(filter(None, (serving, found.get("PYTHONPATH", ""))))

@@ -14,13 +14,12 @@ import json
 import os
 import re
 import subprocess
-import threading
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import IO, NamedTuple, Optional
 
 AT_ONCE = 4
 TRIES = 4
@@ -91,13 +90,13 @@ class Fetch:
         self._index = index.rstrip("/")
         self._folder = folder
         self._stopped = stopped
-        self._lock = threading.Lock()
-        self._arrived = 0
 
-    @property
-    def arrived_bytes(self) -> int:
-        """Bytes that are here, files under way included."""
-        return self._arrived
+    def arrived(self, files: list[File]) -> int:
+        """Bytes of those files that are here, files under way included."""
+        return sum(
+            _size(self._folder / file.name) or _size(self._folder / f"{file.name}.part")
+            for file in files
+        )
 
     def all(self, files: list[File]) -> list[Path]:
         """Fetch and check every file; raises InstallFailed. Returns where they lie, in order."""
@@ -115,7 +114,6 @@ class Fetch:
     def _one(self, file: File) -> None:
         path = self._folder / file.name
         if path.exists() and path.stat().st_size == file.size and _sha256(path) == file.sha256:
-            self._count(file.size)
             return
         part = self._folder / f"{file.name}.part"
         reason = ""
@@ -132,7 +130,6 @@ class Fetch:
             if _sha256(part) == file.sha256:
                 os.replace(str(part), str(path))  # noqa: PTH105 - one word for what happens
                 return
-            self._count(-part.stat().st_size)
             part.unlink()
             reason = "hash"
         if reason == "hash":
@@ -152,29 +149,22 @@ class Fetch:
         if have:
             request.add_header("Range", f"bytes={have}-")
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - likewise
-            goes_on = answer.status == 206
-            if have and goes_on:
-                self._count(have)
-            with part.open("ab" if goes_on else "wb") as out:
-                self._pour(answer, out, size)
+            mode = "ab" if answer.status == 206 else "wb"
+            self._pour(answer, part, mode, size)
 
-    def _pour(self, answer: object, out: object, size: int) -> None:
-        read, write, got = answer.read, out.write, out.tell()  # type: ignore[attr-defined]
-        while piece := read(PIECE_BYTES):
+    def _pour(self, answer: IO[bytes], part: Path, mode: str, size: int) -> None:
+        with part.open(mode) as out:
+            self._copy(answer, out, size)
+
+    def _copy(self, answer: IO[bytes], out: IO[bytes], size: int) -> None:
+        while piece := answer.read(PIECE_BYTES):
             if self._stopped():
                 raise InstallFailed("stopped", "it was asked to end")
-            got += len(piece)
-            if got > size:
-                raise ValueError("it is longer than the file that was locked")
-            write(piece)
-            self._count(len(piece))
-        if got < size:
-            self._count(-got)  # counted again when it is gone on from
-            raise ValueError(f"the connection ended after {got} of {size} bytes")
-
-    def _count(self, size: int) -> None:
-        with self._lock:
-            self._arrived += size
+            out.write(piece)
+            if out.tell() > size:
+                break
+        if out.tell() != size:
+            raise ValueError(f"{out.tell()} of {size} bytes came before the end")
 
     def _place(self, file: File) -> str:
         """The address of a file; raises ValueError where the index does not have it."""
@@ -192,6 +182,13 @@ class Fetch:
 
 def _largest_first(file: File) -> int:
     return -file.size
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _sha256(path: Path) -> str:

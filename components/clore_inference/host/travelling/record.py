@@ -2,10 +2,11 @@
 
     $HOME/.clore-inference/
         bin/clore_host/        these files            serving/   the guard and the launcher
+        engines/               engines that were installed beside the image's own
         start.lock             held while a job is started
         jobs/<kind>/current.json      the job that is wanted, its start id and its runner
         jobs/<kind>/runner.lock       held by the runner for as long as it lives
-        jobs/<kind>/<start id>/       status.json, the log, what one start needs
+        jobs/<kind>/<start id>/       status.json, wanted.json, the log, what one start needs
 
 Every document is written beside its place and renamed, so a reader never sees half of one.
 """
@@ -124,11 +125,20 @@ def start_folder(kind: str, start_id: str) -> Path:
 
 
 def forget_old_starts(kind: str, current: str) -> None:
-    """Remove the folders of all but the last few starts."""
-    folders = [one for one in job_folder(kind).iterdir() if one.is_dir() and one.name != current]
+    """Remove the folders of all but the last few starts; one that still runs stays."""
+    folders = [
+        one
+        for one in job_folder(kind).iterdir()
+        if one.is_dir() and one.name != current and not _runs(one)
+    ]
     folders.sort(key=lambda one: one.stat().st_mtime)
     for folder in folders[: max(0, len(folders) - KEPT_STARTS + 1)]:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(folder: Path) -> bool:
+    runner = ProcessId.read(read_json(folder / "wanted.json"), "runner")
+    return runner is not None and runner.alive
 
 
 def write_text(path: Path, text: str, *, mode: int = 0o600) -> None:

@@ -48,6 +48,8 @@ def begin(document: dict[str, Any]) -> dict[str, Any]:
         standing = look(kind)
         if standing.get("job") == document["job_id"] and _goes_on(standing):
             return _line(standing)
+        if _back_to_running(kind, str(document["job_id"])):
+            return _line(look(kind))
         start_id = uuid.uuid4().hex[:16]
         wanted = {
             "kind": kind,
@@ -55,6 +57,7 @@ def begin(document: dict[str, Any]) -> dict[str, Any]:
             "job": document["job"],
             "scale": document.get("scale", 1),
             "start_id": start_id,
+            "previous": _served(standing),
         }
         with contextlib.suppress(OSError):  # a read-only home start is told by what follows
             install_hook()
@@ -74,6 +77,30 @@ def _goes_on(seen: dict[str, Any]) -> bool:
     return bool(seen["alive"]) and seen["state"] not in ("failed", "stopped", "stopping")
 
 
+def _back_to_running(kind: str, job_id: str) -> bool:
+    """Want an earlier start again that still serves, since the later one never took its place."""
+    for path in record.job_folder(kind).glob("*/wanted.json"):
+        wanted = record.read_json(path)
+        runner = record.ProcessId.read(wanted, "runner")
+        said = record.read_json(path.with_name("status.json"))
+        if (
+            wanted.get("job_id") == job_id
+            and said.get("state") == "running"
+            and runner is not None
+            and runner.alive
+        ):
+            record.write_json(record.job_folder(kind) / "current.json", wanted)
+            return True
+    return False
+
+
+def _served(standing: dict[str, Any]) -> str:
+    """The start that serves while the next one is prepared; a failed one hands on the one before."""
+    if standing.get("kept") or standing["state"] == "installing":
+        return str(record.current(str(standing["kind"])).get("previous") or "")
+    return str(standing.get("start_id") or "") if standing["state"] == "running" else ""
+
+
 def _launch(wanted: dict[str, Any], token: str) -> None:
     """Start a runner in a session of its own; its token goes through a pipe."""
     kind, start_id = wanted["kind"], wanted["start_id"]
@@ -88,6 +115,7 @@ def _launch(wanted: dict[str, Any], token: str) -> None:
             start_new_session=True,
         )
     document = {**wanted, "runner": record.ProcessId.of(process.pid).kept()}
+    record.write_json(folder / "wanted.json", document)
     record.write_json(record.job_folder(kind) / "current.json", document)
     if process.stdin is None:
         raise AssertionError
@@ -124,6 +152,8 @@ def run(kind: str, start_id: str, token: str) -> int:
         return 0
     job: Run = EngineRun(wanted, status) if kind == "engine" else WeightsRun(wanted, status, token)
     signal.signal(signal.SIGTERM, lambda *_: job.stop())
+    if isinstance(job, EngineRun) and not job.prepare():
+        return 1
     if not _take_over(kind, start_id, wanted):
         status.say(state="stopped", stage="replaced before it began")
         return 0
@@ -170,8 +200,9 @@ def stop(kind: str) -> dict[str, Any]:
     """Ask the job of a kind to end; it is not started again by itself."""
     with record.starting():
         runner = record.ProcessId.read(record.current(kind), "runner")
-        if runner and runner.alive:
-            record.send(runner.pid, signal.SIGTERM)
+        for one in {runner, record.RunnerLock(kind).holder()}:
+            if one is not None and one.alive:
+                record.send(one.pid, signal.SIGTERM)
         return _line(look(kind))
 
 
@@ -184,12 +215,20 @@ def told(kind: str, start_id: str) -> None:
 
 
 def revive() -> None:
-    """Start again what a restart of the container ended; a fetch waits for its token instead."""
+    """Start again what a restart of the container ended; a fetch waits for its token instead.
+
+    An engine that was still being prepared waits for who wants it: what served before it serves on.
+    """
     with record.starting():
         seen = look("engine")
-        if seen["alive"] or seen["state"] in ("absent", "failed", "stopped"):
-            return
         wanted = record.current("engine")
+        if seen["alive"] or seen["state"] in ("absent", "stopped"):
+            return
+        if seen["state"] == "installing" or seen.get("kept"):
+            before = record.start_folder("engine", str(wanted.get("previous") or "none"))
+            wanted = record.read_json(before / "wanted.json") or wanted
+        if seen["state"] == "failed" and wanted.get("start_id") == seen["start_id"]:
+            return
         record.Status("engine", str(wanted["job_id"]), str(wanted["start_id"])).say(
             state="starting", stage="the container was restarted"
         )
