@@ -27,11 +27,12 @@ def chosen(
     model: str | None,
     key_file: str | None,
     environment: Mapping[str, str],
+    replica: str | None = None,
 ) -> Endpoint:
     """Return the endpoint that the options name; raises ConfigError."""
     if url is None:
-        return endpoint_of(outputs(stack, directory))
-    if stack:
+        return endpoint_of(outputs(stack, directory), replica)
+    if stack or replica:
         raise ConfigError(["Give an address or --stack, not both: they may be two endpoints."])
     return Endpoint(
         model=model or DEFAULT_MODEL,

@@ -26,6 +26,7 @@ def connect(
         int, typer.Option("--port", "-p", min=0, max=65535, help="Local port; 0 takes a free one.")
     ] = API_PORT,
     stack: option.Stack = None,
+    replica: option.Replica = None,
     cwd: option.Directory = None,
     model: option.Model = None,
     key_file: option.KeyFile = None,
@@ -46,6 +47,7 @@ def connect(
     endpoint = chosen(
         url,
         stack=stack,
+        replica=replica,
         directory=cwd,
         model=model,
         key_file=key_file,

@@ -18,6 +18,10 @@ Stack = Annotated[
     str | None,
     typer.Option("--stack", "-s", help="Pulumi stack; without it, the selected one."),
 ]
+Replica = Annotated[
+    str | None,
+    typer.Option("--replica", help="Which deployment of a fleet: the name of its output."),
+]
 Directory = Annotated[
     Path | None,
     typer.Option("--cwd", help="Directory of the Pulumi project, if not this one."),

@@ -22,6 +22,7 @@ def smoke(
     url: option.Url = None,
     *,
     stack: option.Stack = None,
+    replica: option.Replica = None,
     cwd: option.Directory = None,
     model: option.Model = None,
     key_file: option.KeyFile = None,
@@ -44,6 +45,7 @@ def smoke(
     report = proven(
         url,
         stack=stack,
+        replica=replica,
         directory=cwd,
         model=model,
         key_file=key_file,
@@ -60,6 +62,7 @@ def proven(
     url: str | None,
     *,
     stack: str | None,
+    replica: str | None,
     directory: Path | None,
     model: str | None,
     key_file: str | None,
@@ -69,6 +72,7 @@ def proven(
     endpoint = chosen(
         url,
         stack=stack,
+        replica=replica,
         directory=directory,
         model=model,
         key_file=key_file,

@@ -83,8 +83,33 @@ def outputs(stack: str | None, directory: Path | None, run: Run = pulumi) -> dic
     return found
 
 
-def endpoint_of(found: Mapping[str, Any]) -> Endpoint:
+def replicas_of(found: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the deployments of a fleet: outputs of a stack that are outputs of a deployment."""
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, Mapping) and {"endpointKey", "model"} <= value.keys()
+    }
+
+
+def endpoints_of(found: Mapping[str, Any]) -> tuple[Endpoint, ...]:
+    """Return every endpoint that a stack's outputs describe; raises ConfigError for none."""
+    replicas = replicas_of(found)
+    if replicas and not found.get("endpointKey"):
+        return tuple(endpoint_of(found, name) for name in replicas)
+    return (endpoint_of(found),)
+
+
+def endpoint_of(found: Mapping[str, Any], replica: str | None = None) -> Endpoint:
     """Return the endpoint that a stack's outputs describe; raises ConfigError for what is missing."""
+    replicas = replicas_of(found)
+    if replica is not None and replica not in replicas:
+        names = ", ".join(replicas) or "none"
+        raise ConfigError([f"The stack has no replica {replica!r}. Its replicas: {names}."])
+    if replica is None and replicas and not found.get("endpointKey"):
+        text = f"The stack is a fleet of {len(replicas)}: choose one of {', '.join(replicas)}"
+        raise ConfigError([f"{text} with --replica."])
+    found = found if replica is None else replicas[replica]
     missing = [name for name in ("endpointKey", "model") if not found.get(name)]
     if missing:
         text = f"The stack has no output {' and no output '.join(missing)}."

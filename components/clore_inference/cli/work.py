@@ -10,7 +10,7 @@ from typing import Final
 
 from clore_inference.cli.address import reached
 from clore_inference.cli.output import note
-from clore_inference.cli.stack import Endpoint, Run, endpoint_of, outputs
+from clore_inference.cli.stack import Endpoint, Run, endpoints_of, outputs
 from clore_inference.cli.survey import Known, Survey
 from clore_inference.errors import CloreInferenceError
 from clore_inference.market.marketplace import Marketplace
@@ -59,13 +59,14 @@ def idle_seconds(market: Marketplace, known: Known, survey: Survey, run: Run) ->
     found: dict[int, float] = {}
     for stack in known.stacks:
         try:
-            endpoint = endpoint_of(outputs(stack, known.directory, run))
+            endpoints = endpoints_of(outputs(stack, known.directory, run))
         except CloreInferenceError as error:
             note(f"Whether {stack} is idle is unknown: {error}")
             continue
-        order_id = int(endpoint.order_id) if endpoint.order_id.isdigit() else 0
-        if order_id in active and (work := asked(endpoint, note)) is not None:
-            found[order_id] = since(market, order_id, work)
+        for endpoint in endpoints:
+            order_id = int(endpoint.order_id) if endpoint.order_id.isdigit() else 0
+            if order_id in active and (work := asked(endpoint, note)) is not None:
+                found[order_id] = since(market, order_id, work)
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from clore_inference.cli import toolchain
-from clore_inference.cli.stack import endpoint_of, outputs
+from clore_inference.cli.stack import endpoint_of, endpoints_of, outputs
 from clore_inference.errors import ConfigError
 
 OUTPUTS: dict[str, Any] = {
@@ -61,6 +61,19 @@ def test_a_stack_without_ssh_is_reached_by_its_name() -> None:
 def test_missing_outputs_are_named_at_once() -> None:
     with pytest.raises(ConfigError, match=r"endpointKey.*model"):
         endpoint_of({"endpoint": "x"})
+
+
+FLEET = {"berlin": OUTPUTS, "cairo": {**OUTPUTS, "orderId": "4712"}, "note": "any other output"}
+
+
+def test_a_fleet_is_asked_for_one_replica_and_watched_as_a_whole() -> None:
+    assert endpoint_of(FLEET, "cairo").order_id == "4712"
+    assert [one.order_id for one in endpoints_of(FLEET)] == ["4711", "4712"]
+    assert [one.order_id for one in endpoints_of(OUTPUTS)] == ["4711"]
+    with pytest.raises(ConfigError, match=r"fleet of 2: choose one of berlin, cairo"):
+        endpoint_of(FLEET)
+    with pytest.raises(ConfigError, match=r"no replica 'rome'. Its replicas: berlin, cairo"):
+        endpoint_of(FLEET, "rome")
 
 
 def test_pulumi_is_asked_for_the_chosen_stack() -> None:
