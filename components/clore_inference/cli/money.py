@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -21,9 +22,12 @@ from clore_inference.market.assumptions import Assumption
 from clore_inference.market.fingerprint import in_short
 from clore_inference.market.marketplace import Marketplace
 from clore_inference.market.ownership import mark, project_port
+from clore_inference.market.price import exact
 from clore_inference.market.wire import Order
-from clore_inference.units import duration, usd
+from clore_inference.rules import Facts, rule
+from clore_inference.units import SECONDS_PER_HOUR, duration, usd
 
+ABOUT_THE_ACCOUNT: Final = ("clore-wallet-outlast-term", "clore-term-outlast-wish")
 SHORT_HOURS: Final = 24
 """A wallet or a term that lasts for less is worth a line of its own."""
 STATES: Final[dict[assumptions.Verdict, State]] = {
@@ -47,14 +51,14 @@ def account(wish: Wish, known: Known, environment: Mapping[str, str], run: Run) 
         if key is None:
             yield Row("account", "note", "no CLORE_API_KEY: orders cannot be looked at")
             return
-        yield from _account(market, known, run)
+        yield from _account(market, wish, known, run)
     except WrongAccount as error:
         yield Row("account", "bad", str(error))
     except CloreInferenceError as error:
         yield Row("marketplace", "bad", f"{wish.api_url}: {error}")
 
 
-def _account(market: Marketplace, known: Known, run: Run) -> Iterator[Row]:
+def _account(market: Marketplace, wish: Wish, known: Known, run: Run) -> Iterator[Row]:
     try:
         survey = surveyed(market, known, run)
     except ConfigError as error:
@@ -63,6 +67,7 @@ def _account(market: Marketplace, known: Known, run: Run) -> Iterator[Row]:
         survey = surveyed(market, known, run)
     yield Row("account", "ok", f"{in_short(survey.account)}: what leases remember of it")
     yield from money(survey, has_state=bool(known.stacks))
+    yield from by_rules(wish, survey) if known.stacks else ()
     active = market.client.orders()
     completed = market.client.orders(completed=True)
     yield from judged(assumptions.of_wallets(survey.wallets))
@@ -88,6 +93,22 @@ def money(survey: Survey, *, has_state: bool) -> Iterator[Row]:
         hours = fund.hours_left
         short = hours is not None and hours < SHORT_HOURS
         yield Row("wallet", "note" if short else "ok", fund.line())
+
+
+def by_rules(wish: Wish, survey: Survey) -> Iterator[Row]:
+    """What the rules say of the stack's wallet and of the end of each order that it holds."""
+    facts = Facts.of_values(wish.values)
+    if facts.spec is None or facts.reading:
+        return  # `plan` says what is wrong with it
+    currency, rates = facts.spec.currency, survey.rates
+    paying = next((one.balance for one in survey.wallets if one.name == currency), None)
+    has = None if paying is None or currency not in rates else exact(paying) * rates[currency]
+    ends = [one.ends_in_s for one in survey.ours if one.standing == "held"]
+    for end in ends or [None]:
+        hours = None if end is None else end / SECONDS_PER_HOUR
+        known = replace(facts, wallet_usd=has, term_hours=hours)
+        found = (rule(name).run(known) for name in ABOUT_THE_ACCOUNT)
+        yield from (Row("rule", "note", one.text) for told in found for one in told)
 
 
 def _order(bill: Bill, *, has_state: bool) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from clore_inference.cli.stack import Run
 from clore_inference.errors import ConfigError
 
 PROJECT: Final = "clore-inference"
+NAME: Final = re.compile(r"^name:\s*[\"']?([\w.-]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,15 @@ def export(run: Run, selected: list[str]) -> dict[str, Any]:
         text = f"The state of the stack cannot be read: {said!r}."
         raise ConfigError([text + " Try `pulumi stack ls`, and --stack or --cwd."])
     return found
+
+
+def project_name(directory: Path) -> str:
+    """Return the name of the Pulumi project in a directory; this project's where there is none."""
+    try:
+        found = NAME.search((directory / "Pulumi.yaml").read_text(encoding="utf-8"))
+    except OSError:
+        return PROJECT
+    return found[1] if found else PROJECT
 
 
 def project_of(found: dict[str, Any]) -> str:

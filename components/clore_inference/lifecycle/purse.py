@@ -53,20 +53,25 @@ class Purse:
 def look(
     spec: DeploymentSpec, key: Secret, *, within_real_s: float, project: str | None = None
 ) -> Purse:
-    """Ask for the wallets, with `project` for its orders too; raises CloreInferenceError."""
+    """Ask once for the wallets, with `project` for its orders too; raises CloreInferenceError."""
     clock = clock_for(spec.api_url, spec.time_scale)
     market = Marketplace.open(
         api_url=spec.api_url, key=key, clock=clock, engine_alive=lambda: True, say=lambda _: None
     )
+    return looked(market, spec.currency, within_real_s=within_real_s, project=project)
+
+
+def looked(
+    market: Marketplace, currency: str, *, within_real_s: float, project: str | None = None
+) -> Purse:
+    """The same, of a marketplace that is open."""
     deadline = market.clock.now() + within_real_s / market.clock.real(1)
     wallets = market.client.wallets_soon(deadline).rows
-    balance = next((one.balance for one in wallets if one.name == spec.currency), None)
-    worth = None
-    if balance is not None:
-        rate = _rate(market, spec.currency, deadline)
-        worth = None if rate is None else exact(balance) * rate
+    balance = next((one.balance for one in wallets if one.name == currency), None)
+    rate = None if balance is None else _rate(market, currency, deadline)
+    worth = None if balance is None or rate is None else exact(balance) * rate
     orders, hours = _held(market, project, deadline) if project else (0, None)
-    return Purse(spec.currency, worth, orders, hours)
+    return Purse(currency, worth, orders, hours)
 
 
 def _rate(market: Marketplace, currency: str, deadline: float) -> Decimal | None:

@@ -12,7 +12,7 @@ from clore_inference.units import usd
 def lines(found: Shortlist, limit: int) -> list[str]:
     """Return the offers as a table of 80 columns, and the story of the rest."""
     rows = [_row(offer) for offer in found.offers[:limit]]
-    head = f"{'server':>8} {'USD/day':>9} {'reliab.':>8} {'Mbit/s':>7} {'cc':>3}  GPUs"
+    head = f"{'server':>8} {'USD/day':>9} {'reliab.':>8} {'Mbit/s':>7} {'hours':>5} {'cc':>3}  GPUs"
     table = [head, *rows] if rows else []
     left = len(found.offers) - len(rows)
     more = [f"and {left} more that fit"] if left > 0 else []
@@ -29,7 +29,7 @@ def _row(offer: Offer) -> str:
     net = server.specs.net
     return (
         f"{server.id:>8} {price:>9} {server.reliability:>8.3f} {net.down:>7.0f} "
-        f"{net.cc:>3}  {server.specs.gpu}"
+        f"{server.mrl:>5.0f} {net.cc:>3}  {server.specs.gpu}"
     )
 
 
@@ -54,5 +54,6 @@ def _facts(server: Server) -> dict[str, Any]:
         "gpu": server.specs.gpu,
         "reliability": server.reliability,
         "down_mbps": server.specs.net.down,
+        "term_hours": server.mrl,
         "country": server.specs.net.cc,
     }

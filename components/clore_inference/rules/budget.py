@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from clore_inference.clock import is_loopback
 from clore_inference.rules.facts import Facts
 from clore_inference.rules.rule import CLORE, GUIDE, Rule
 from clore_inference.sizing import price, startup
@@ -46,8 +45,8 @@ def _open_end(facts: Facts) -> Iterator[str]:
     spec = facts.spec
     if spec is None or spec.max_usd_total is not None or spec.host != "clore":
         return
-    if is_loopback(spec.api_url):
-        return  # an emulator's money
+    if spec.is_emulated:
+        return  # nobody's money
     bill = price(spec)
     yield (
         "maxUsdTotal is not set: a deployment that everybody forgets bills until its server's "

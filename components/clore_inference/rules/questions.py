@@ -72,7 +72,8 @@ def _what(plan: Plan) -> Answer:
         )
     details.append(_why_release(spec))
     if plan.line:
-        details += [f"Added to the guide's line: {reason}." for reason in plan.line.suffix_reasons]
+        added = "Added" if spec.engine == "llamacpp" else "Added to the guide's line"
+        details += [f"{added}: {reason}." for reason in plan.line.suffix_reasons]
     if plan.not_built:
         text = f"Nothing, in this version: {plan.not_built} It would be {text}"
     return Answer(question="What will run?", answer=text, details=tuple(details))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from ipaddress import ip_address
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
@@ -100,6 +102,14 @@ class DeploymentSpec(BaseModel):
         from clore_inference.spec.keys import snake  # noqa: PLC0415 - a leaf of the same room
 
         return {snake(name): value for name, value in self.flat().items()}
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether the marketplace is on a loopback address: an emulator, whose money is nobody's."""
+        try:
+            return ip_address(urlsplit(self.api_url).hostname or "").is_loopback
+        except ValueError:
+            return False
 
     @property
     def shape(self) -> Topology:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from clore_inference.cli import doctor
 from clore_inference.cli.wish import wished
 from clore_inference.errors import ConfigError
+from clore_inference.lifecycle.outlook import Asked
+from clore_inference.lifecycle.purse import Purse
 from clore_inference.market.offers import shortlist
 from clore_inference.market.table import as_dict, lines
 from clore_inference.market.wire import ServerList
@@ -48,7 +51,7 @@ def test_a_plan_for_machines_answers_six_questions_and_says_what_nobody_looked_a
     document = json.loads(ran.out)
     assert len(document["answers"]) == 6
     assert all(one["answer"] for one in document["answers"].values())
-    assert set(document["network"]["not_looked_at"]) == {"offers", "repository"}
+    assert set(document["network"]["not_looked_at"]) == {"offers", "repository", "wallet"}
 
 
 def test_a_plan_as_markdown_is_the_same_bytes_on_every_run(
@@ -69,7 +72,24 @@ def test_a_plan_with_offers_survives_a_silent_network(
     silent = ["--set", "apiUrl=http://127.0.0.1:9", "--set", "hfEndpoint=http://127.0.0.1:9"]
     ran = program("plan", "--stack", "mine", "--cwd", stack, *silent, "--offers", capsys=capsys)
     assert ran.code == 0, ran.err
-    assert ran.out.count("not looked at") == 2
+    assert ran.out.count("not looked at") == 3
+
+
+def test_a_plan_judges_what_the_account_told_by_the_same_rules(
+    capsys: pytest.CaptureFixture[str], stack: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    told = Purse("USD-Blockchain", Decimal("22.70"), orders=1, term_hours=6.0)
+    monkeypatch.setattr("clore_inference.cli.plan.ask_purse", lambda *_, **__: Asked(lambda: told))
+    silent = ["--set", "apiUrl=http://127.0.0.1:9", "--set", "hfEndpoint=http://127.0.0.1:9"]
+    options = ["plan", "--stack", "mine", "--cwd", stack, *silent, "--offers"]
+    document = json.loads(program(*options, "--json", capsys=capsys).out)
+    rules = {one["rule"] for one in document["findings"]}
+    assert {"clore-wallet-outlast-term", "clore-term-outlast-wish"} <= rules
+    assert document["network"]["wallet"]["wallet_usd"] == "22.70"
+    text = " ".join(program(*options, capsys=capsys).out.split())
+    assert "The wallet holds 22.70 USD; 24 h can cost 50.73 USD in all" in text
+    assert "The lease ends in 6 h, before the 24 h that minTermHours asks for" in text
 
 
 def test_a_refused_plan_says_why_and_ends_with_1(

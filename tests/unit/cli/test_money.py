@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -12,11 +14,14 @@ import pytest
 
 from clore_inference.catalog import catalog
 from clore_inference.cli import money
-from clore_inference.cli.survey import Known
+from clore_inference.cli.billing import Bill, Recorded
+from clore_inference.cli.survey import Known, Survey
+from clore_inference.cli.wish import Wish
 from clore_inference.market import assumptions
 from clore_inference.market.assumptions import Assumption, of_mark, of_market, of_orders, of_wallets
 from clore_inference.market.ownership import mark
 from clore_inference.market.wire import Order, Wallet, orders_of, servers_of
+from clore_inference.rules import Facts, judge
 from support.emulated import emulated
 from support.lease_world import IMAGE, PROJECT, World, new_world
 from support.program import program
@@ -136,7 +141,7 @@ def test_the_marks_echo_is_judged_on_the_order_that_is_held() -> None:
 
 def rows(world: World, pulumi: Any, *stacks: str) -> dict[str, tuple[str, str]]:
     known = Known(stacks=stacks)
-    found = money._account(world.market(), known, pulumi)
+    found = money._account(world.market(), Wish({}), known, pulumi)
     return {row.name: (row.state, row.text) for row in found}
 
 
@@ -230,3 +235,21 @@ def test_every_assumption_has_a_name_of_its_own() -> None:
     names = [one.name for one in found]
     assert len(set(names)) == len(names)
     assert set(money.STATES) == set(assumptions.Verdict.__args__)  # type: ignore[attr-defined]
+
+
+def test_a_doctor_judges_wallet_and_order_of_a_stack_by_the_same_rules_as_a_plan() -> None:
+    held = Bill(7, 101, "held", Decimal(40), ends_in_s=6 * 3600)
+    wallet = Wallet(name="USD-Blockchain", balance=22.7)
+    survey = Survey(Recorded("p"), (held,), (wallet,), (), {"USD-Blockchain": Decimal(1)})
+    wish = Wish({"licenseUse": "evaluation", "maxUsdPerDay": "45"})
+    texts = [row.text for row in money.by_rules(wish, survey)]
+    assert [text.rpartition("[")[2] for text in texts] == [
+        "clore-wallet-outlast-term]",
+        "clore-term-outlast-wish]",
+    ]
+    facts = Facts.of_values(wish.values)
+    told = replace(facts, wallet_usd=Decimal("22.7"), term_hours=6.0)
+    assert set(texts) <= {one.text for one in judge(told)}
+    assert not list(money.by_rules(Wish({"maxUsdPerDay": "many"}), survey)), (
+        "`plan` says what is wrong"
+    )
