@@ -1,5 +1,8 @@
 """HealthCheck: the endpoint proven from outside, once for each start of its engine."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pulumi
 from pulumi.dynamic import Resource
 
@@ -7,7 +10,7 @@ from clore_inference.args import HealthCheckArgs
 from clore_inference.on_order import child_of, host_link
 from clore_inference.providers import ProbeProvider
 from clore_inference.settings import parsed
-from clore_inference.spec import API_PORT
+from clore_inference.spec import API_PORT, DeploymentSpec
 
 
 class Probe(Resource, module="clore", name="Probe"):
@@ -37,14 +40,24 @@ class HealthCheck(pulumi.ComponentResource):
         super().__init__("clore:index:HealthCheck", name, {}, opts)
         spec = parsed(args)
         target: dict[str, pulumi.Input[str]] = {
-            **host_link(args),
+            **_way(spec, args),
             "endpoint_key": pulumi.Output.secret(args["endpoint_key"]),
             "start_id": args["start_id"],
-            "http_url": args["http_url"],
             "usd_per_day": args.get("usd_per_day", "?"),
             "exposure": spec.exposure,
             "model": spec.served_model_name,
-            "port": str(API_PORT),
         }
         self.proven = Probe(f"{name}-probe", target, child_of(self, opts)).proven
         self.register_outputs({"proven": self.proven})
+
+
+def _way(spec: DeploymentSpec, args: Mapping[str, Any]) -> dict[str, pulumi.Input[str]]:
+    """How the endpoint is reached; a Docker host stands in the order's place."""
+    if spec.host == "docker":
+        return {
+            "order_id": spec.docker_host,
+            "docker_host": spec.docker_host,
+            "docker_host_key": spec.docker_host_key or "",
+            "port": str(spec.docker_port),
+        }
+    return {**host_link(args), "http_url": args["http_url"], "port": str(API_PORT)}

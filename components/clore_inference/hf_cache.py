@@ -19,8 +19,8 @@ from clore_inference.settings import parsed
 class HfCache(pulumi.ComponentResource):
     """Fetches the files that the engine needs into `$HOME/.cache/huggingface`, and no others.
 
-    On Clore the disk is the container's own: the cache lasts as long as the order. The Hugging Face
-    token is on the host only while it fetches.
+    On Clore the disk is the container's own: the cache lasts as long as the order. On a Docker host
+    it is a named volume that outlives the stack and is found again. The Hugging Face token is on the host only while it fetches.
     """
 
     snapshot: pulumi.Output[str]
@@ -33,6 +33,12 @@ class HfCache(pulumi.ComponentResource):
     ) -> None:
         super().__init__("clore:index:HfCache", name, {}, opts)
         spec = parsed(args)
+        if spec.host == "docker":
+            from clore_inference import on_docker  # noqa: PLC0415 - imports pulumi-docker
+
+            self.snapshot, self.arrived = on_docker.fetched(self, name, spec, args, opts)
+            self.register_outputs({"snapshot": self.snapshot})
+            return
         job = fetch_job(spec)
         link = host_link(args)
         child = child_of(self, opts)

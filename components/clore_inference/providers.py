@@ -195,6 +195,24 @@ class EngineLivenessProvider(_SessionProvider):
             return _diff_result(liveness.diff(self.session, olds, news))
 
 
+class ContainerLivenessProvider(_SessionProvider):
+    """A token that is drawn again when a Docker host of one's own says that the engine is dead."""
+
+    def create(self, props: Props) -> CreateResult:
+        """Draw the token."""
+        from clore_inference.lifecycle import docker_host  # noqa: PLC0415
+
+        state = docker_host.create(props)
+        return CreateResult(state["token"], state)
+
+    def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
+        """Ask the Docker engine."""
+        from clore_inference.lifecycle import docker_host  # noqa: PLC0415
+
+        with self.at_work():
+            return _diff_result(docker_host.diff(self.session, olds, news))
+
+
 class ProbeProvider(_SessionProvider):
     """Conformance, once for each start of an engine."""
 

@@ -22,6 +22,7 @@ PROVIDERS = (
     "LeaseGuardProvider",
     "LeaseProvider",
     "EngineLivenessProvider",
+    "ContainerLivenessProvider",
     "ProbeProvider",
 )
 TOKENS = {

@@ -50,10 +50,3 @@ def test_every_finding_is_raised_at_once_and_no_resource_is_registered(engine: E
     for named in ("topology", "maxUsdPerDay", "maxModelLen", "maxModelLength", "licenseUse"):
         assert named in text, f"{named} is among the findings"
     assert "clore:index:MistralDeployment" not in engine.registered
-
-
-def test_what_is_not_built_yet_says_so_when_asked_for(engine: Engine) -> None:
-    wishes: Any = {"license_use": "research", "max_usd_per_day": "50", "host": "docker"}
-    with pytest.raises(pulumi.RunError, match="not built"):
-        MistralDeployment("llm", wishes)
-    assert "clore:index:MistralDeployment" not in engine.registered

@@ -44,11 +44,6 @@ def command(spec: DeploymentSpec) -> EngineCommand:
 
 def not_built(spec: DeploymentSpec) -> str:
     """Why this version does not serve `spec`, although it can plan it; empty if it does."""
-    if spec.host == "docker":
-        return (
-            "host: docker is not built yet: nothing was changed. Set `host: clore`, or start the "
-            "line of `clore-inference plan` in a container of your own."
-        )
     return ""
 
 

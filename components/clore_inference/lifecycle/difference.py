@@ -40,7 +40,10 @@ def difference(base: DeploymentSpec | None, head: DeploymentSpec) -> tuple[Step,
     """Return one step per part; `base` is None where nothing is deployed yet."""
     if base is None:
         return tuple(Step(part, "create", "new stack") for part in PARTS)
-    if base.generation != head.generation:
+    if base.host != head.host:
+        why = f"host {base.host} -> {head.host}"
+        return (Step("keys", "keep"), *(Step(part, "replace", why) for part in PARTS[1:]))
+    if base.generation != head.generation and head.host == "clore":
         why = f"generation {base.generation} -> {head.generation}"
         return (Step("keys", "keep"), *(Step(part, "succeed", why) for part in PARTS[1:]))
     lease = _lease(base, head)

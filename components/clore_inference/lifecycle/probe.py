@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from clore_inference.errors import HostUnreachable, Unproven
+from clore_inference.host.docker.daemon import Daemon
+from clore_inference.host.docker.tunnel import way_to_port
 from clore_inference.lifecycle.liveness import login_of
 from clore_inference.lifecycle.session import Change, Properties, Session
 from clore_inference.probe.cheap import Failed, Unreachable, cheap
@@ -18,10 +20,19 @@ CHEAP_TIMEOUT_S: Final = 2.5
 """Real seconds: a diff may take 3 in all."""
 
 
+def _daemon(inputs: Properties) -> Daemon:
+    return Daemon(str(inputs["docker_host"]), str(inputs["docker_host_key"]) or None)
+
+
 @contextmanager
 def _target(inputs: Properties, timeout_s: float) -> Iterator[Target]:
     """The endpoint as a caller outside reaches it: its public name, or a tunnel when private."""
     key, model = Secret(inputs["endpoint_key"]), str(inputs["model"])
+    if inputs.get("docker_host"):
+        with way_to_port(_daemon(inputs), int(inputs["port"]), timeout_s=timeout_s) as port:
+            base_url = f"http://127.0.0.1:{port}"
+            yield Target(base_url=base_url, key=key, model=model, timeout_s=timeout_s)
+        return
     if inputs["exposure"] == "public":
         yield Target(base_url=str(inputs["http_url"]), key=key, model=model, timeout_s=timeout_s)
         return
@@ -40,8 +51,8 @@ def create(session: Session, inputs: Properties) -> dict[str, Any]:
     if failed:
         lines = "\n".join(f"  {check.name}: {check.detail}. {check.fix}" for check in failed)
         raise Unproven(
-            f"the endpoint of order {inputs['order_id']} failed {len(failed)} of "
-            f"{len(report.checks)} checks; the order goes on at {inputs['usd_per_day']} USD/day.\n"
+            f"the endpoint of {_where(inputs)} failed {len(failed)} of "
+            f"{len(report.checks)} checks; {_goes_on(inputs)}.\n"
             f"{lines}\nCorrect the configuration and run `pulumi up`, or `pulumi destroy`.",
             failed=[check.name for check in failed],
         )
@@ -52,6 +63,18 @@ def create(session: Session, inputs: Properties) -> dict[str, Any]:
         "exposure": inputs["exposure"],
         "proven": [check.name for check in report.checks],
     }
+
+
+def _where(inputs: Properties) -> str:
+    if inputs.get("docker_host"):
+        return str(inputs["docker_host"])
+    return f"order {inputs['order_id']}"
+
+
+def _goes_on(inputs: Properties) -> str:
+    if inputs.get("docker_host"):
+        return "its engine goes on"
+    return f"the order goes on at {inputs['usd_per_day']} USD/day"
 
 
 def diff(session: Session, state: Properties, inputs: Properties) -> Change:

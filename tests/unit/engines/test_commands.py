@@ -7,7 +7,7 @@ import pytest
 from clore_inference import catalog, engines
 from clore_inference.engines import EngineCommand
 from clore_inference.engines.command import EngineName
-from clore_inference.errors import ConfigError, NotBuiltYet
+from clore_inference.errors import ConfigError
 from support.wishes import a_spec
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -149,21 +149,9 @@ def test_the_image_is_the_engines_own_at_its_version() -> None:
     assert line(image="me/mine:1@sha256:" + "a" * 64).image.startswith("me/mine:1@")
 
 
-def test_a_docker_host_says_that_it_is_not_built() -> None:
-    with pytest.raises(NotBuiltYet, match="host: docker"):
-        line(host="docker")
-
-
 def on_one_h100(**changes: object) -> EngineCommand:
     wish = {"engine": "llamacpp", "precision": "q4_k_m", "topology": "1xH100", "maxModelLen": 32768}
     return engines.planned(a_spec(**{**wish, **changes}))
-
-
-def test_what_is_not_built_can_be_planned() -> None:
-    assert engines.planned(a_spec(host="docker")).guide == line().guide
-    assert "not built" in engines.not_built(a_spec(host="docker"))
-    for engine in ("vllm", "sglang", "llamacpp"):
-        assert engines.not_built(a_spec(engine=engine)) == ""
 
 
 def test_llama_server_is_given_a_file_of_the_snapshot_and_listens_behind_a_proxy() -> None:

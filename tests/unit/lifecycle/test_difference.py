@@ -47,6 +47,12 @@ def test_more_that_is_asked_of_a_host_may_replace_it_and_less_does_not() -> None
     assert fates(bigger, {"topology": "8xH100"})["lease"] == "keep"
 
 
-def test_a_side_that_cannot_run_is_not_compared() -> None:
-    docker = fates({}, {"host": "docker"})
-    assert docker["engine"] == "replace"
+def test_another_kind_of_host_is_another_deployment() -> None:
+    moved = fates({}, {"host": "docker"})
+    assert set(moved.values()) == {"keep", "replace"}
+    assert [part for part, fate in moved.items() if fate == "keep"] == ["keys"]
+
+
+def test_a_generation_means_nothing_on_a_docker_host() -> None:
+    raised = fates({"host": "docker"}, {"host": "docker", "generation": 2})
+    assert set(raised.values()) == {"keep"}

@@ -39,12 +39,6 @@ def test_the_plan_is_plain_json_with_the_configurations_words() -> None:
     assert document["price"]["cap_per_day"] == "45"
 
 
-def test_what_is_not_built_has_a_plan_that_says_so() -> None:
-    found = plan(a_spec(host="docker"))
-    assert found.line, "what would run is shown, although nothing starts it yet"
-    assert "not built: host: docker" in "\n".join(found.lines())
-
-
 @pytest.mark.parametrize(
     "changes",
     [

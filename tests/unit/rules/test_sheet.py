@@ -124,9 +124,3 @@ def test_escaped_text_keeps_code_and_calls_nobody() -> None:
     assert escaped("a|b `x|y` <i>") == r"a\|b `x|y` \<i\>"
     assert "@<!-- -->team" in escaped("ask @team")
     assert escaped("one ` only *") == r"one ' only \*"
-
-
-def test_what_is_not_built_never_looks_as_if_it_could_run() -> None:
-    made = plan(a_spec(host="docker"))
-    assert sheet(made)[0].endswith("NOT BUILT in this version")
-    assert answers(made).what_will_run.answer.startswith("Nothing, in this version: host: docker")

@@ -42,18 +42,3 @@ async def _asked(place: ContainerPlace, timeout_s: float) -> EngineStatus:
     if answer.code != 0:
         return EngineStatus("unreachable", reason=f"its supervisor answers {answer.stderr[-200:]}")
     return read_status(answer.stdout)
-
-
-async def _pinged(place: ContainerPlace, timeout_s: float) -> None:
-    await Docker(place.daemon).call("GET", "/info", timeout_s=timeout_s)
-
-
-def why_silent(place: ContainerPlace, *, timeout_s: float) -> str:
-    """Why the Docker engine does not answer; empty if it does. Never raises for the network."""
-    try:
-        in_loop(_pinged(place, timeout_s))
-    except TimeoutError:
-        return f"no answer within {timeout_s:g} s"
-    except (HostUnreachable, DockerRefused, OSError) as error:
-        return str(error)
-    return ""
