@@ -37,6 +37,9 @@ OURS: Final = "clore:index:"
 TOLD: Final = "facts"
 """Output of a deployment in previews; what is in it is said by `Facts.told`."""
 CONTAINER: Final = "docker:index/container:Container"
+VLLM_IMAGE: Final = "vllm/vllm-openai"
+VLLM_ENTRYPOINT: Final = ("vllm", "serve")
+"""Of that image, so that a container's command begins with the model and repeats neither word."""
 COMMANDS: Final = ("command:local:Command", "command:remote:Command")
 LEVELS: Final = {
     "mandatory": EnforcementLevel.MANDATORY,
@@ -150,11 +153,14 @@ def _facts_of_values(document: str) -> Facts:
 
 def _container(props: Mapping[str, Any]) -> Facts | None:
     known, unknown = _plain(props)
+    image = str(known.get("image") or "")
     words = [*_words(known.get("entrypoints")), *_words(known.get("command"))]
+    if VLLM_IMAGE in image and not known.get("entrypoints"):
+        words = [*VLLM_ENTRYPOINT, *words]
     environment = dict(
         str(entry).split("=", 1) for entry in known.get("envs") or () if "=" in str(entry)
     )
-    return _engine_line(words, unknown, str(known.get("image") or ""), environment)
+    return _engine_line(words, unknown, image, environment)
 
 
 def _command(props: Mapping[str, Any]) -> Facts | None:

@@ -133,6 +133,8 @@ EXAMPLES: dict[str, Example] = {
     "clore-engine-forbid-rust-frontend": by_line(*LINE.argv, VLLM_USE_RUST_FRONTEND="1", says="guard"),
     "clore-engine-forbid-refused-flag": by_line(*LINE.argv, "--enable-reasoning", says="0.10.0"),
     "clore-engine-match-flag-value": by_line(*LINE.argv, "--max-num-seqs", "many", says="not a whole number"),
+    "clore-vllm-match-batch": by_line(*LINE.argv, "--max-num-seqs", "9000", says="8,192 (its default)"),
+    "clore-topology-prefer-tensor": by_line(*LINE.argv, "--pipeline-parallel-size", "2", says="wait for each other"),
     "clore-llamacpp-keep-context": by_line(
         "llama-server", "-m", "x", "-c", "32768", "-np", "4",
         good=("llama-server", "-m", "x", "-c", "32768", "-np", "4", "--kv-unified"), says="divides",

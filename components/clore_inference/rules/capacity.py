@@ -11,6 +11,7 @@ from clore_inference.sizing import divides, transfer_s
 from clore_inference.units import duration
 
 PARALLEL: Final = ("--tensor-parallel-size", "-tp", "--tp-size", "--tp")
+PIPELINE: Final = ("--pipeline-parallel-size", "-pp", "--pp-size")
 CONTEXT: Final = ("--max-model-len", "--context-length", "--ctx-size", "-c")
 FULL_REQUESTS: Final = 2.0
 """Requests of full length that should fit at once; below, one long request blocks the others."""
@@ -44,6 +45,15 @@ def _all_gpus(facts: Facts) -> Iterator[str]:
         yield (
             f"Tensor parallelism is {parallel}, but {facts.spec.topology} has and bills "
             f"{facts.spec.shape.count} GPUs."
+        )
+
+
+def _pipeline(facts: Facts) -> Iterator[str]:
+    text = facts.line.value(*PIPELINE) if facts.line else None
+    if text and text.isdecimal() and int(text) > 1:
+        yield (
+            f"Pipeline parallelism is {text}: on one server the GPUs wait for each other's layers, and "
+            "every token of this dense model comes later."
         )
 
 
@@ -125,6 +135,10 @@ RULES: Final = (
         "clore-topology-use-all-gpus", "mandatory", "tensor parallelism equals the GPU count", GUIDE,
         "Set the flag to the number of GPUs, or rent fewer.", _all_gpus, ("topology",),
         seen="preview",
+    ),
+    Rule(
+        "clore-topology-prefer-tensor", "warning", "GPUs of one server share every layer", GUIDE,
+        "Remove the flag, and set tensor parallelism to the number of GPUs.", _pipeline,
     ),
     Rule(
         "clore-memory-require-fit", "mandatory", "weights and one full request fit", VLLM,

@@ -15,6 +15,8 @@ SHARES: Final = ("--gpu-memory-utilization", "--mem-fraction-static")
 LEAST_SHARE: Final = 0.10
 MOST_SHARE: Final = 0.97
 """Above it the driver's own context (about 0.5 GiB) and other processes have no memory left."""
+DEFAULT_BATCHED_TOKENS: Final = 8192
+"""Of a vLLM server on GPUs of 80 to 160 GB. Source: vllm/engine/arg_utils.py, 0.33."""
 RUST: Final = {"vllm": "VLLM_USE_RUST_FRONTEND", "sglang": "SGLANG_RUST_SERVER"}
 CACHE_VARIABLES: Final = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE")
 CACHE_END: Final = ".cache/huggingface"
@@ -177,6 +179,20 @@ def _slots(facts: Facts) -> Iterator[str]:
         yield f"-np {count} divides the context by {count}: each request has that part only."
 
 
+def _batch(facts: Facts) -> Iterator[str]:
+    line = _line(facts, "vllm")
+    if line is None:
+        return
+    given = (line.value("--max-num-seqs"), line.value("--max-num-batched-tokens"))
+    seqs, tokens = (int(text) if text and text.isdecimal() else None for text in given)
+    if seqs is not None and seqs > (tokens or DEFAULT_BATCHED_TOKENS):
+        default = "" if tokens else " (its default)"
+        yield (
+            f"--max-num-seqs is {seqs:,}, above --max-num-batched-tokens {tokens or DEFAULT_BATCHED_TOKENS:,}"
+            f"{default}: vLLM refuses its configuration after the host was rented."
+        )
+
+
 RULES: Final = (
     Rule(
         "clore-vllm-require-mistral-format", "mandatory", "the three mistral flags stand together",
@@ -217,6 +233,10 @@ RULES: Final = (
     Rule(
         "clore-engine-match-flag-value", "mandatory", "every flag has a value that the engine takes",
         VLLM, "Write a value of the flag's kind; `--help=FLAG` of the engine tells it.", _flag_value,
+    ),
+    Rule(
+        "clore-vllm-match-batch", "mandatory", "a batch has a token for each request", VLLM,
+        "Lower --max-num-seqs (the guide tries 8), or raise --max-num-batched-tokens.", _batch,
     ),
     Rule(
         "clore-llamacpp-keep-context", "warning", "parallel requests share one context",
