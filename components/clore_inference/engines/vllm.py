@@ -11,6 +11,8 @@ from clore_inference.spec import API_PORT, DeploymentSpec
 
 GUARD = "clore_guard.Guard"
 """Import path of the guard on the host, where it lies on PYTHONPATH."""
+DRAIN_S = 25
+"""Five less than the host's supervisor waits before it kills (`ServeJob.grace_s`)."""
 
 
 def command(spec: DeploymentSpec) -> EngineCommand:
@@ -83,6 +85,12 @@ def _additions(spec: DeploymentSpec) -> tuple[Addition, ...]:
                 reason="exposure is private: loopback of the host only; the last --host counts",
             )
         )
+    found.append(
+        Addition(
+            flags=("--shutdown-timeout", str(DRAIN_S)),
+            reason="requests in flight are finished when the engine is stopped; its default is 0",
+        )
+    )
     return tuple(found)
 
 

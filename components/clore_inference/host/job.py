@@ -57,6 +57,8 @@ class Installation(BaseModel):
         return f"{self.engine}-{self.version}"
 
 
+HOW_IT_STOPS: Final = "--shutdown-timeout"
+"""A flag with a value that changes nothing about what is served: no engine starts again for it."""
 FIRST_RELEASES: Final = ("vllm-0.32.0", "sglang-0.5.23", "llamacpp-b11434")
 """What the first version of this package ran where no version was set. Jobs of these releases keep
 the ids that they had before jobs named a release, so that an upgrade restarts nothing."""
@@ -103,6 +105,7 @@ class ServeJob(BaseModel):
         """
         empty = {name for name in ("repository", "revision") if not getattr(self, name)}
         known = self.model_dump(mode="json", exclude={"estimate_s", "install", *empty})
+        known["argv"] = without(known["argv"], HOW_IT_STOPS)
         if self.install and self.install.release not in FIRST_RELEASES:
             known["release"] = self.install.release
         return _hash(known)
@@ -118,6 +121,14 @@ class ServeJob(BaseModel):
 
 
 Job = FetchJob | ServeJob
+
+
+def without(argv: list[str], flag: str) -> list[str]:
+    """`argv` without a flag and its value."""
+    if flag not in argv:
+        return argv
+    at = argv.index(flag)
+    return [*argv[:at], *argv[at + 2 :]]
 
 
 def _hash(document: dict[str, Any]) -> str:

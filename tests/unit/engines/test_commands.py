@@ -53,8 +53,9 @@ def test_what_we_add_stands_behind_and_says_why() -> None:
     ours = line(revision=COMMIT)
     assert ours.suffix == (
         "--middleware", "clore_guard.Guard", "--revision", COMMIT, "--tokenizer-revision", COMMIT, "--host", "127.0.0.1",
+        "--shutdown-timeout", "25",
     )  # fmt: skip
-    assert len(ours.suffix_reasons) == 3
+    assert len(ours.suffix_reasons) == 4
 
 
 def test_a_private_engine_listens_on_loopback_and_a_public_one_where_the_guide_says() -> None:

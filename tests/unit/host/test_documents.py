@@ -16,7 +16,7 @@ from clore_inference.host.bootstrap import (
     travelling_files,
 )
 from clore_inference.host.following import FollowDocument, follow_command, follow_document
-from clore_inference.host.job import FetchJob, ServeJob
+from clore_inference.host.job import FetchJob, Installation, ServeJob
 from clore_inference.host.login import Login
 from clore_inference.secret import Secret, redact
 from clore_inference.serving import proxy_sources
@@ -139,3 +139,20 @@ def test_a_login_does_not_show_its_key() -> None:
     assert "secret-key-text" not in repr(
         Login(host="h", port=1, private_key=Secret("secret-key-text"))
     )
+
+
+def test_how_an_engine_stops_is_no_reason_to_start_it_again() -> None:
+    job = SERVE
+    told = job.model_copy(update={"argv": (*job.argv, "--shutdown-timeout", "25")})
+    assert told.id == job.id
+
+
+def test_a_release_is_part_of_what_runs_unless_it_ran_before_releases_were_named() -> None:
+    job = SERVE
+    first = Installation(engine="vllm", version="0.32.0")
+    other = Installation(engine="vllm", version="0.30.0")
+    assert job.model_copy(update={"install": first}).id == job.id
+    assert job.model_copy(update={"install": other}).id != job.id
+    moved = other.model_copy(update={"own": "vllm-0.30.0", "index": "x", "lock": "y"})
+    ids = {job.model_copy(update={"install": one}).id for one in (other, moved)}
+    assert len(ids) == 1, "where a release comes from does not start an engine again"
