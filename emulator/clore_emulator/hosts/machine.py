@@ -42,6 +42,10 @@ class Machine:
     """Every restart of the container makes a new host key."""
     gpu_driver_broken: bool = False
     """nvidia-smi cannot reach the driver."""
+    nvlink: bool = True
+    """Cards that come with NVLink are joined by it."""
+    gpu_memory_used_mib: int = 0
+    """Held on each GPU by somebody else."""
 
     @classmethod
     def of(cls, server: Mapping[str, Any], lie: Mapping[str, Any] | None = None) -> Machine:
@@ -55,7 +59,7 @@ class Machine:
             "pcie_width": int(specs.get("pcie_width", 16)),
             "pcie_gen": int(specs.get("pcie_rev", 4)),
             "power_limits_w": tuple(specs.get("pl", ())),
-            **server["truth"],
+            **{name: fact for name, fact in server["truth"].items() if fact is not None},
             **(lie or {}),
         }
         known = {field.name for field in fields(cls)}
@@ -114,6 +118,7 @@ def hardware(machine: Machine, seed: str) -> dict[str, Any]:
                 "name": name,
                 "uuid": _uuid(draw),
                 "memory_mib": machine.gpu_memory_mib,
+                "memory_used_mib": machine.gpu_memory_used_mib,
                 "compute_cap": card.compute_cap,
                 "power_limit_w": limits[index] if index < len(limits) else card.power_w,
                 "pcie_width": machine.pcie_width,
@@ -123,7 +128,7 @@ def hardware(machine: Machine, seed: str) -> dict[str, Any]:
             }
             for index in range(machine.gpu_count)
         ],
-        "nvlinks": card.nvlinks,
+        "nvlinks": card.nvlinks if machine.nvlink else 0,
         "driver": machine.driver,
         "cuda": machine.cuda,
         "driver_broken": machine.gpu_driver_broken,

@@ -54,6 +54,12 @@ class Truth:
     """Virtual seconds after deployment during which SSH connections are reset."""
     host_key_changes: bool = False
     gpu_driver_broken: bool = False
+    nvlink: bool = True
+    """Whether cards that come with NVLink are joined by it."""
+    gpu_memory_used_mib: int = 0
+    """What somebody else's program holds of each GPU."""
+    pcie_width: int | None = None
+    """Lanes of each GPU; None leaves the row's word as it is."""
 
     def document(self) -> dict[str, Any]:
         """The plain form that goes to the host side."""
@@ -118,6 +124,30 @@ LIES: Final[dict[str, Lie]] = {
     ),
     "small_shm": Lie(
         "Shared memory has Docker's default of 64 MB.", lambda truth: replace(truth, shm_gb=0.064)
+    ),
+    "old_cuda": Lie(
+        "The driver is of 2024 and knows CUDA 12.4, whatever the row says.",
+        lambda truth: replace(truth, driver="550.127.05", cuda="12.4"),
+    ),
+    "less_ram": Lie(
+        "A fifth of the advertised main memory is there.",
+        lambda truth: replace(truth, memory_gb=round(truth.memory_gb / 5, 1)),
+    ),
+    "no_nvlink": Lie(
+        "The GPUs of a machine that is sold with NVLink see each other over PCIe only.",
+        lambda truth: replace(truth, nvlink=False),
+    ),
+    "narrow_pcie": Lie(
+        "Each GPU sits on one PCIe lane, as in a mining machine.",
+        lambda truth: replace(truth, pcie_width=1),
+    ),
+    "busy_gpus": Lie(
+        "Somebody else's program holds 40 GB of each GPU.",
+        lambda truth: replace(truth, gpu_memory_used_mib=40_000),
+    ),
+    "crawling_link": Lie(
+        "The link carries 10 kbps: a file of the local hub takes minutes, as real ones take days.",
+        lambda truth: replace(truth, down_mbps=0.01),
     ),
     "slow_network": Lie("The link carries 20 Mbps.", lambda truth: replace(truth, down_mbps=20.0)),
     "never_deploys": Lie(
