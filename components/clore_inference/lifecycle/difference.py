@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from clore_inference.errors import ConfigError, NotBuiltYet
 from clore_inference.host.attest import HostRequirement, shortfalls
+from clore_inference.lifecycle.installation import beside
 from clore_inference.lifecycle.wanted import fetch_job, host_requirement, order_request, serve_job
 from clore_inference.spec import DeploymentSpec
 
@@ -51,7 +52,7 @@ def difference(base: DeploymentSpec | None, head: DeploymentSpec) -> tuple[Step,
         rest = (Step(part, "replace", "lives on the order") for part in PARTS[3:])
         return (Step("keys", "keep"), Step("guard", "keep"), lease, *rest)
     weights = _by_job("weights", "other files", lambda spec: fetch_job(spec).id, base, head)
-    engine = _by_job("engine", "another command line", lambda spec: serve_job(spec).id, base, head)
+    engine = _by_job("engine", _why(base, head), lambda spec: serve_job(spec).id, base, head)
     proven = engine.fate == "keep"
     health = Step("health", "keep") if proven else Step("health", "replace", "another start")
     return (Step("keys", "keep"), Step("guard", "keep"), lease, weights, engine, health)
@@ -84,6 +85,14 @@ def _barely(requirement: HostRequirement) -> dict[str, Any]:
     }
 
 
+def _why(base: DeploymentSpec, head: DeploymentSpec) -> str:
+    """What another engine job means: an install first, or only another command line."""
+    if (base.engine, base.version) == (head.engine, head.version):
+        return "another command line"
+    # The order's image is the one that it was bought with: as far as the two say, the base's.
+    return beside(head, base.image_name) or f"{head.engine} {head.version}, which the image has"
+
+
 def _by_job(
     part: Part,
     why: str,
@@ -107,8 +116,10 @@ def in_short(steps: tuple[Step, ...]) -> str:
         return "A second order beside the first one until the successor is proven."
     if fate["lease"] == "replace":
         return "A NEW ORDER: the endpoint is away for a whole cold start."
+    install = next((step.because for step in steps if " installed beside " in step.because), "")
+    first = f"{install.partition(' unless ')[0]}. " if install else ""
     if fate["weights"] == "replace":
-        return "Other weights are fetched onto the same order, and the engine starts again."
+        return f"{first}Other weights are fetched onto the same order, and the engine starts again."
     if fate["engine"] == "replace":
-        return "The engine starts again on the same order."
+        return f"{first}The engine starts again on the same order."
     return "Nothing that runs is touched."

@@ -56,3 +56,18 @@ def test_another_kind_of_host_is_another_deployment() -> None:
 def test_a_generation_means_nothing_on_a_docker_host() -> None:
     raised = fates({"host": "docker"}, {"host": "docker", "generation": 2})
     assert set(raised.values()) == {"keep"}
+
+
+def test_another_engine_says_the_install_and_its_size_and_that_it_is_the_same_order() -> None:
+    said = in_short(difference(a_spec(), a_spec(engine="sglang")))
+    assert said.startswith("sglang 0.5.23 is installed beside the image's vllm 0.32.0 first: ")
+    assert "4.3 GB to fetch" in said
+    assert said.endswith("fetched onto the same order, and the engine starts again.")
+
+
+def test_another_version_is_an_install_and_a_restart_and_moves_no_weights() -> None:
+    steps = difference(a_spec(), a_spec(engineVersion="0.30.0"))
+    assert {step.part for step in steps if step.fate == "replace"} == {"engine", "health"}
+    said = in_short(steps)
+    assert "vllm 0.30.0 is installed beside" in said
+    assert said.endswith("The engine starts again on the same order.")
