@@ -36,6 +36,8 @@ class Gpu(Row):
     """The least a marketplace may advertise per GPU; they round GiB down."""
     bandwidth_gb_s: int = Field(gt=0)
     interconnect: str
+    nvlink: bool = False
+    """Whether a machine of this kind always has it between every two; bridges are an option."""
 
 
 class Topology(Row):
