@@ -128,19 +128,12 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def GetRequiredPackages(
         self, request: language_pb2.GetRequiredPackagesRequest, context: grpc.ServicerContext
     ) -> language_pb2.GetRequiredPackagesResponse:
-        python = self._python(request.info, context)
-        packages = [
-            plugin_pb2.PackageDependency(
-                name=plugin.get("name") or name.removeprefix("pulumi-"),
-                version=f"v{(plugin.get('version') or version).removeprefix('v')}",
-                kind="resource",
-                server=plugin.get("server", ""),
-            )
-            for name, version, plugin in python.distributions()
-            if plugin and plugin.get("resource")
-        ]
-        wanted = [row for row in packages if not shutil.which(f"pulumi-resource-{row.name}")]
-        return language_pb2.GetRequiredPackagesResponse(packages=wanted)
+        """Name none: what is named and not here, the engine tries to download, in every command.
+
+        Where this stand-in serves, that cannot succeed and costs seconds; what a program really uses
+        the engine looks for on PATH and in its cache.
+        """
+        return language_pb2.GetRequiredPackagesResponse()
 
     def GetProgramDependencies(
         self, request: language_pb2.GetProgramDependenciesRequest, context: grpc.ServicerContext

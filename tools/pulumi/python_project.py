@@ -13,22 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 LIST_DISTRIBUTIONS: Final = """
-import importlib.metadata as metadata, importlib.util as util, json, os
-rows = []
-for dist in metadata.distributions():
-    name = dist.metadata["Name"]
-    plugin = None
-    try:
-        spec = util.find_spec(name.replace("-", "_"))
-    except (ImportError, ValueError, AttributeError):
-        spec = None
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        path = os.path.join(place, "pulumi-plugin.json")
-        if os.path.isfile(path):
-            with open(path) as file:
-                plugin = json.load(file)
-    rows.append([name, dist.version, plugin])
-print(json.dumps(rows))
+import importlib.metadata as metadata, json
+found = [dist.metadata for dist in metadata.distributions()]
+print(json.dumps([[one["Name"], one["Version"]] for one in found]))
 """
 
 
@@ -74,8 +61,8 @@ class Python:
             " requirements.txt`."
         )
 
-    def distributions(self) -> list[tuple[str, str, dict[str, Any] | None]]:
-        """List name, version and `pulumi-plugin.json` of every installed package."""
+    def distributions(self) -> list[tuple[str, str]]:
+        """List name and version of every installed package."""
         done = subprocess.run(
             [self.executable, "-c", LIST_DISTRIBUTIONS],
             env=self.environment(),
@@ -83,7 +70,7 @@ class Python:
             text=True,
             check=True,
         )
-        return [(name, version, plugin) for name, version, plugin in json.loads(done.stdout)]
+        return [(name, version) for name, version in json.loads(done.stdout)]
 
     def version(self) -> str:
         """Return the interpreter's version, like `3.11.7`."""
