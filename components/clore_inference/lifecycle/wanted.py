@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from clore_inference import engines, sizing
-from clore_inference.host.attest import HostRequirement
+from clore_inference.host.attest import ASKS, HostRequirement
 from clore_inference.host.job import FetchJob, ServeJob
 from clore_inference.lifecycle.installation import installation
 from clore_inference.market.request import OrderRequest
@@ -23,7 +23,7 @@ def order_request(spec: DeploymentSpec, public_key: str) -> OrderRequest:
 
 def host_requirement(spec: DeploymentSpec) -> HostRequirement:
     """What a bought host must prove."""
-    return HostRequirement.model_validate(sizing.host_requirement_fields(spec))
+    return HostRequirement.model_validate({**sizing.host_requirement_fields(spec), "asks": ASKS})
 
 
 def fetch_job(spec: DeploymentSpec) -> FetchJob:

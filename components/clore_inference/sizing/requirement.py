@@ -24,6 +24,13 @@ ATTESTED_SHARE: Final = 0.99
 """Of the usual total that nvidia-smi must report; firmware and drivers differ by some MiB."""
 
 
+PARALLEL_SHM_GB: Final = 1.0
+"""Shared memory for tensor parallelism: NCCL's guide asks for `--shm-size=1g`; Docker gives 64 MB.
+https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/troubleshooting.html"""
+IDLE_GPU_MIB: Final = 2048
+"""What drivers and monitors hold of an idle GPU is a few hundred MiB; more is somebody's work."""
+
+
 class OrderFields(TypedDict):
     """The fields of an order request but for the public key."""
 
@@ -59,6 +66,12 @@ class HostFields(TypedDict):
     min_gpu_memory_mib: int
     min_driver: str
     min_disk_free_gb: float
+    min_cuda: str
+    min_memory_gb: float
+    min_shm_gb: float
+    min_pcie_width: int
+    needs_nvlink: bool
+    max_gpu_used_mib: int
 
 
 def disk_gb(spec: DeploymentSpec) -> float:
@@ -99,13 +112,20 @@ def order_request_fields(spec: DeploymentSpec) -> OrderFields:
 
 def host_requirement_fields(spec: DeploymentSpec) -> HostFields:
     """Return the fields of host.HostRequirement that follow from a spec."""
-    _, driver = _image_needs(spec)
+    cuda, driver = _image_needs(spec)
+    is_parallel = spec.shape.count > 1
     return HostFields(
         gpu_names=(spec.gpu.smi_name,),
         gpu_count=spec.shape.count,
         min_gpu_memory_mib=int(spec.gpu.memory_mib * ATTESTED_SHARE),
         min_driver=_newer(spec.needs.driver, driver),
         min_disk_free_gb=disk_gb(spec),
+        min_cuda=_newer(spec.needs.cuda, cuda),
+        min_memory_gb=round(spec.needs.memory_gb * SOLD_TO_SEEN, 1),
+        min_shm_gb=PARALLEL_SHM_GB if is_parallel else 0,
+        min_pcie_width=PCIE_WIDTH,
+        needs_nvlink=is_parallel and spec.gpu.nvlink,
+        max_gpu_used_mib=IDLE_GPU_MIB,
     )
 
 
