@@ -208,7 +208,7 @@ def _figures(plan: Plan) -> dict[str, str]:
         "*largest context*": f"{plan.fit.largest_context:,}",
         "*full requests at once*": f"{plan.fit.concurrency:.2f}",
         "*cold start*": duration(plan.startup.seconds),
-        "*per million tokens, at most*": usd(per_million) if per_million else "",
+        "*per million tokens, at cap and roofline*": usd(per_million) if per_million else "",
     }
 
 

@@ -37,7 +37,8 @@ from clore_inference.spec.reading import read_values
 
 PATIENCE_REAL_S: Final = 15.0
 """Wall-clock seconds for marketplace and hub, which are asked side by side."""
-NOT_ASKED: Final = "ask for them with --offers"
+NOT_ASKED: Final = "`--offers` asks"
+NO_ORDER: Final = "a Docker host of your own orders nothing"
 
 
 def plan(
@@ -83,6 +84,8 @@ def plan(
         raise ConfigError([one.text for one in findings if one.severity == "mandatory"])
     project = project_name(cwd or Path.cwd())
     seen = _asked(reading.spec, project) if offers else not_asked(NOT_ASKED)
+    if reading.spec.host == "docker":
+        seen = replace(seen, offers=NO_ORDER, purse="")
     made = rules.plan(reading.spec, rules.judge(_with_purse(facts, seen)))
     typer.echo(_shown(made, seen, as_json=as_json, as_markdown=as_markdown))
     if made.refused:

@@ -75,7 +75,7 @@ class Plan(BaseModel):
         if self.ceiling is None:
             return rows
         amount = self.ceiling.usd_per_million_tokens(self.price.cap_per_day)
-        return (*rows, f"at the ceiling of one request, at most {usd(amount)} per million tokens")
+        return (*rows, f"at the cap and the ceiling of one request, {usd(amount)} per million tokens")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as plain JSON-able values; the spec is flat, with its configuration keys."""

@@ -104,6 +104,9 @@ def _on_what(plan: Plan) -> Answer:
 
 
 def _how_much(plan: Plan) -> Answer:
+    if plan.spec.host == "docker":
+        text = "Nothing to a marketplace: the machine is your own, and no order is made."
+        return Answer(question="For how much at most?", answer=text)
     price = plan.price
     text = (
         f"At most {usd(price.cap_per_day)} a day ({usd(price.per_hour)} an hour) for the whole server, "
@@ -122,25 +125,27 @@ def _how_much(plan: Plan) -> Answer:
     if plan.ceiling:
         per_million = usd(plan.ceiling.usd_per_million_tokens(price.cap_per_day))
         details.append(
-            f"One request at a time, at the roofline: at most {per_million} per million tokens at the "
-            "cap; requests side by side cost less each."
+            f"{per_million} per million tokens for one request at a time, at the cap and at the "
+            "roofline: a slower engine costs more per token, requests side by side cost less."
         )
     return Answer(question="For how much at most?", answer=text, details=tuple(details))
 
 
 def _until(plan: Plan) -> Answer:
     spec = plan.spec
+    stages = ", ".join(f"{one.name} {duration(one.seconds)}" for one in plan.startup.stages)
+    ready = f"{duration(plan.startup.seconds)} after the order at {plan.startup.link_mbps:g} Mbps"
+    if spec.host == "docker":
+        own = "Until `pulumi destroy`; the volume with the weights stays."
+        start = f"The first start takes as long as its download: {stages.partition(', ')[2]}."
+        return Answer(question="Until when?", answer=own, details=(start,))
     text = (
         "Until `pulumi destroy`, and no longer than the order's term, which is at least "
         f"{spec.min_term_hours:g} h (minTermHours) and at most {float(plan.price.last_hours):,.0f} h. "
         "It bills until then."
     )
-    stages = ", ".join(f"{one.name} {duration(one.seconds)}" for one in plan.startup.stages)
     details = (
-        (
-            f"Ready about {duration(plan.startup.seconds)} after the order at "
-            f"{plan.startup.link_mbps:g} Mbps: {stages}."
-        ),
+        f"Ready about {ready}: {stages}.",
         "At the end of the term host and endpoint are gone; raise `generation` before that.",
     )
     return Answer(question="Until when?", answer=text, details=details)
@@ -193,6 +198,8 @@ def _told(finding: Finding) -> str:
 
 def _standing(spec: DeploymentSpec) -> tuple[str, ...]:
     """What no rule can rule out, and what happens then."""
+    if spec.host == "docker":
+        return ("The host can have other GPUs than these: nothing attests them before the start.",)
     again = f"up to {spec.max_replacements} more server(s) are tried in the same `up`"
     return (
         f"A host can lie or never answer: it is released, verified, and {again}.",

@@ -62,7 +62,7 @@ def test_nothing_changed_is_a_short_comment_and_the_same_bytes_on_every_run(
     first = commented(capsys, repository, "--base", "main")
     assert first.code == 0, first.err
     assert first.out.startswith(MARKER)
-    assert "| one | unchanged | 50.00 USD | 6.65 requests | 23 min 32 s | 2 warn |" in first.out
+    assert "| one | unchanged | 50.00 USD | 6.65 requests | 23 min 32 s | 3 warn |" in first.out
     assert "### one" not in first.out
     assert "not looked at" in first.out, "what was not looked at is said"
     monkeypatch.setenv("HF_TOKEN", CANARY)
@@ -104,7 +104,7 @@ def test_a_mandatory_finding_blocks_and_is_marked_as_new(
     assert ran.code == 1
     assert "REFUSED: one" in ran.out
     assert "| REFUSED | `clore-license-require-evidence` |" in ran.out
-    assert "3 finding(s), 1 of them new; 0 gone." in ran.out
+    assert "4 finding(s), 1 of them new; 0 gone." in ran.out
 
 
 def test_a_file_that_cannot_be_read_blocks_with_every_finding(
