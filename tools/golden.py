@@ -10,9 +10,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT / "tests")
 sys.path.append(str(ROOT / "components"))
 
-from golden import lines, reference  # noqa: E402 - needs the path above
+from golden import lines, plans, reference  # noqa: E402 - needs the path above
 
 if __name__ == "__main__":
     lines.rewrite()
+    plans.rewrite()
     reference.rewrite()
-    print(f"{len(lines.CASES)} engine lines and {len(reference.PAGES)} pages were written.")
+    pages = len(plans.names()) + len(reference.PAGES)
+    print(f"{len(lines.CASES)} engine lines and {pages} pages were written.")

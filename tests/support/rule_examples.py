@@ -161,7 +161,7 @@ EXAMPLES: dict[str, Example] = {
     "clore-image-pin-digest": by_values({}, {"image": f"vllm/vllm-openai:v0.32.0{DIGEST}"}, says="not pinned"),
     "clore-model-pin-revision": by_values({}, {"revision": COMMIT}, says="main"),
     "clore-model-require-commit": by_values({"revision": "c4be198"}, {"revision": COMMIT}, says="c4be198"),
-    "clore-docker-spell-host": by_values({"host": "docker", "dockerHost": "tcp://10.0.0.1:2375"}, {"host": "docker"}, says="root"),
+    "clore-docker-spell-host": by_values({"host": "docker", "dockerHost": "tcp://192.0.2.1:2375"}, {"host": "docker"}, says="root"),
     "clore-docker-spell-host-key": by_values(
         {**BOX, "dockerHostKey": "my box"}, {**BOX, "dockerHostKey": "ssh-ed25519 AAAAC3Nz"}, says="base64"
     ),
