@@ -112,6 +112,8 @@ class GpuOrderArgs(DeploymentWishes):
     """Its private key, with which the host is attested. Secret."""
     hf_token: NotRequired[pulumi.Input[str]]
     """Must open the repository of the weights before anything is bought. Secret."""
+    awaits_proof: NotRequired[bool]
+    """A HealthCheck proves what runs on the order; until then no lease that left the program ends."""
 
 
 class HostArgs(DeploymentWishes):
@@ -156,3 +158,5 @@ class HealthCheckArgs(HostArgs):
     """Drawn at each start of the engine; another one is proven again."""
     http_url: pulumi.Input[str]
     """The public name of port 8000, with its scheme."""
+    certificate: NotRequired[pulumi.Input[str]]
+    """PEM that the endpoint's TLS must show; the public authorities' where it is left out."""

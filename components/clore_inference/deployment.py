@@ -48,7 +48,10 @@ class MistralDeployment(pulumi.ComponentResource):
             "private_key": keys.private_key,
         }
         token = {word: args[word] for word in ("hf_token",) if word in args}
-        order = GpuOrder(f"{part}-order", with_keys | token, pulumi.ResourceOptions(parent=self))
+        proof = {"awaits_proof": True}
+        order = GpuOrder(
+            f"{part}-order", with_keys | token | proof, pulumi.ResourceOptions(parent=self)
+        )
         told = say_outlook(spec, findings, args, order, self)
         host: dict[str, Any] = wishes | order.link | {"private_key": keys.private_key}
         with_token: Any = host | token
@@ -58,14 +61,19 @@ class MistralDeployment(pulumi.ComponentResource):
             f"{part}-engine", with_key, self._living_on(order, [cache.arrived])
         )
         with_start: Any = with_key | {"start_id": server.start_id, "http_url": order.http_url}
-        health = HealthCheck(f"{part}-health", with_start, self._living_on(order, [server.ready]))
+        trusted = {"certificate": server.certificate} if spec.tls == "host" else {}
+        health = HealthCheck(
+            f"{part}-health", with_start | trusted, self._living_on(order, [server.ready])
+        )
         self.endpoint_key = pulumi.Output.secret(keys.endpoint_key)
         self.endpoint = (
             order.http_url
             if spec.exposure == "public"
             else order.order_id.apply(lambda _: "http://localhost:8000")
         )
-        self.outputs = self._worth_exporting(spec, keys, order, server, health)
+        exported = self._worth_exporting(spec, keys, order, server, health)
+        pinned = {f"endpoint{name.title()}": value for name, value in trusted.items()}
+        self.outputs = {**exported, **pinned}
         self.register_outputs({"endpoint": self.endpoint, **told})
 
     def _on_docker(

@@ -10,9 +10,11 @@ from pulumi.dynamic import Resource
 from clore_inference.args import GpuOrderArgs
 from clore_inference.lifecycle.repository import wanted_repository
 from clore_inference.lifecycle.wanted import host_requirement, order_request
+from clore_inference.market.order import HeldOrder
 from clore_inference.providers import LeaseGuardProvider, LeaseProvider
 from clore_inference.settings import parsed
-from clore_inference.spec import API_PORT, SSH_PORT
+from clore_inference.settled import all_settled
+from clore_inference.spec import API_PORT, SSH_PORT, TLS_PORT
 
 
 class LeaseGuard(Resource, module="clore", name="LeaseGuard"):
@@ -67,6 +69,8 @@ class Lease(Resource, module="clore", name="Lease"):
     """Unix seconds at which the marketplace ends the order."""
     request: pulumi.Output[str]
     """What was bought, as JSON."""
+    held: pulumi.Output[str]
+    """What the order is, as JSON."""
 
     def __init__(
         self,
@@ -75,7 +79,20 @@ class Lease(Resource, module="clore", name="Lease"):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         later = dict.fromkeys(KNOWN_AFTER_ACCEPTANCE)
-        super().__init__(LeaseProvider(), name, {**wishes, **later}, opts)
+        super().__init__(LeaseProvider(), name, {**all_settled(wishes), **later}, opts)
+
+
+def _tls_url(held: str) -> str:
+    """Where the door is whose TLS ends on the host; raises pulumi.RunError where there is none."""
+    order = HeldOrder.model_validate_json(held)
+    public = order.tcp_ports.get(TLS_PORT)
+    if public is None:
+        raise pulumi.RunError(
+            f"tls is host, but order {order.order_id} was bought without port {TLS_PORT}, and ports "
+            "cannot change later: its endpoint cannot be reached that way. Raise generation, which "
+            "builds and proves a successor that has it, or set tls: relay."
+        )
+    return f"https://{order.ssh_host}:{public}"
 
 
 class GpuOrder(pulumi.ComponentResource):
@@ -99,8 +116,9 @@ class GpuOrder(pulumi.ComponentResource):
         weights: dict[str, Any] = {"repository": json.dumps(asdict(wanted_repository(spec)))}
         if args.get("hf_token") is not None:
             weights["hf_token"] = pulumi.Output.secret(args["hf_token"])
+        proof = {"awaits_proof": "true"} if args.get("awaits_proof") else {}
         mine = pulumi.ResourceOptions(parent=self)
-        guard = LeaseGuard(f"{name}-guard", [SSH_PORT, API_PORT], weights, mine)
+        guard = LeaseGuard(f"{name}-guard", [SSH_PORT, API_PORT], weights | proof, mine)
         request = pulumi.Output.from_input(args["public_key"]).apply(
             lambda public_key: order_request(spec, public_key).model_dump_json()
         )
@@ -113,12 +131,15 @@ class GpuOrder(pulumi.ComponentResource):
                 "request": request,
                 "requirement": host_requirement(spec).model_dump_json(),
                 "private_key": pulumi.Output.secret(args["private_key"]),
+                **proof,
             },
             pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
         self.order_id, self.server_id = lease.order_id, lease.server_id
         self.ssh_host, self.ssh_port, self.host_key = lease.ssh_host, lease.ssh_port, lease.host_key
         self.http_url, self.usd_per_day = lease.http_url, lease.usd_per_day
+        if spec.tls == "host":
+            self.http_url = lease.held.apply(_tls_url)
         self.ends_at = lease.ends_at
         self.image = lease.request.apply(lambda text: str(json.loads(text)["image"]))
         self.register_outputs({"orderId": lease.order_id, "usdPerDay": lease.usd_per_day})

@@ -7,9 +7,10 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from clore_inference.args import HealthCheckArgs
-from clore_inference.on_order import child_of, host_link
+from clore_inference.on_order import child_of, host_link, part_of
 from clore_inference.providers import ProbeProvider
 from clore_inference.settings import parsed
+from clore_inference.settled import all_settled
 from clore_inference.spec import API_PORT, DeploymentSpec
 
 
@@ -37,7 +38,7 @@ class HealthCheck(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: HealthCheckArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("clore:index:HealthCheck", name, {}, opts)
+        super().__init__("clore:index:HealthCheck", name, {}, part_of(opts))
         spec = parsed(args)
         target: dict[str, pulumi.Input[str]] = {
             **_way(spec, args),
@@ -60,4 +61,11 @@ def _way(spec: DeploymentSpec, args: Mapping[str, Any]) -> dict[str, pulumi.Inpu
             "docker_host_key": spec.docker_host_key or "",
             "port": str(spec.docker_port),
         }
-    return {**host_link(args), "http_url": args["http_url"], "port": str(API_PORT)}
+    certificate = args.get("certificate")
+    trusted = {} if certificate is None else {"certificate": settled(certificate)}
+    return {
+        **host_link(args),
+        "http_url": args["http_url"],
+        "port": str(API_PORT),
+        **trusted,
+    }

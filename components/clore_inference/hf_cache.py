@@ -11,6 +11,7 @@ from clore_inference.on_order import (
     followed_from_here,
     host_link,
     last_line,
+    part_of,
     started_on,
 )
 from clore_inference.settings import parsed
@@ -31,7 +32,7 @@ class HfCache(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: HfCacheArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("clore:index:HfCache", name, {}, opts)
+        super().__init__("clore:index:HfCache", name, {}, part_of(opts))
         spec = parsed(args)
         if spec.host == "docker":
             from clore_inference import on_docker  # noqa: PLC0415 - imports pulumi-docker

@@ -16,10 +16,12 @@ from clore_inference.on_order import (
     followed_from_here,
     host_link,
     last_line,
+    part_of,
     started_on,
 )
 from clore_inference.providers import EngineLivenessProvider
 from clore_inference.settings import parsed
+from clore_inference.settled import all_settled
 from clore_inference.spec import DeploymentSpec
 
 
@@ -34,7 +36,8 @@ class EngineLiveness(Resource, module="clore", name="EngineLiveness"):
         link: Mapping[str, pulumi.Output[str]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__(EngineLivenessProvider(), name, {**link, "token": None}, opts)
+        props = {**all_settled(link), "token": None}
+        super().__init__(EngineLivenessProvider(), name, props, opts)
 
 
 class InferenceServer(pulumi.ComponentResource):
@@ -48,16 +51,19 @@ class InferenceServer(pulumi.ComponentResource):
     """Drawn by the host at each start of the engine."""
     ready: pulumi.Resource
     """Exists once the engine has answered on its host."""
+    certificate: pulumi.Output[str]
+    """With `tls: host` the host's own, in PEM: what clients trust, and nothing else; else empty."""
 
     def __init__(
         self, name: str, args: InferenceServerArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("clore:index:InferenceServer", name, {}, opts)
+        super().__init__("clore:index:InferenceServer", name, {}, part_of(opts))
         spec = parsed(args)
         if spec.host == "docker":
             from clore_inference import on_docker  # noqa: PLC0415 - imports pulumi-docker
 
             self.start_id, self.ready = on_docker.served(self, name, spec, args, opts)
+            self.certificate = pulumi.Output.from_input("")
             self.register_outputs({"startId": self.start_id})
             return
         job = serve_job(spec)
@@ -88,7 +94,9 @@ class InferenceServer(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[started])),
         )
         # The follower knows best: it starts an engine again that ended before it was ready.
-        self.start_id = last_line(followed).apply(lambda line: str(json.loads(line)["start_id"]))
+        ended = last_line(followed).apply(json.loads)
+        self.start_id = ended.apply(lambda result: str(result["start_id"]))
+        self.certificate = ended.apply(lambda result: str(result.get("certificate") or ""))
         self.register_outputs({"startId": self.start_id})
 
     def _say_what_is_installed(self, spec: DeploymentSpec, args: InferenceServerArgs) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Final
 import pulumi
 import pulumi_command as command
 
+from clore_inference.settled import all_settled, settled
+
 DIAL_ERROR_LIMIT: Final = 20
 """Dials before a remote command gives up; users saw relays drop connections for minutes."""
 PER_DIAL_TIMEOUT_S: Final = 15
@@ -36,6 +38,21 @@ def host_link(args: Mapping[str, Any]) -> dict[str, pulumi.Output[str]]:
 def goes_with(lease: pulumi.Resource, *, after: list[pulumi.Resource]) -> pulumi.ResourceOptions:
     """Options for a part that lives on the order of `lease`."""
     return pulumi.ResourceOptions(deleted_with=lease, replace_with=[lease], depends_on=after)
+
+
+def part_of(opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions | None:
+    """Options of a part itself: what it depends on holds for its children alone, see `child_of`.
+
+    With --continue-on-error the engine skips whatever depends on something that failed, and a
+    component that was skipped fails the whole update when it registers its outputs ("cannot complete
+    a resource whose registration isn't pending", CLI 3.259): the other replicas would go with it.
+    """
+    if opts is None:
+        return None
+    own = pulumi.ResourceOptions.merge(opts, None)
+    own.depends_on = own.deleted_with = None
+    own.replace_with = None
+    return own
 
 
 def child_of(
@@ -66,20 +83,21 @@ def started_on(
     The document travels on standard input; it is secret because it is made of secrets. Standard
     output is kept in state in clear, so the script prints none.
     """
+    way = all_settled(link)
     return command.remote.Command(
         f"{name}-start",
         connection=command.remote.ConnectionArgs(
-            host=link["ssh_host"],
-            port=link["ssh_port"].apply(float),
+            host=way["ssh_host"],
+            port=way["ssh_port"].apply(float),
             user="root",
-            private_key=link["private_key"],
-            host_key=link["host_key"],
+            private_key=way["private_key"],
+            host_key=way["host_key"],
             dial_error_limit=DIAL_ERROR_LIMIT,
             per_dial_timeout=PER_DIAL_TIMEOUT_S,
         ),
         create=script,
-        stdin=document,
-        triggers=triggers,
+        stdin=settled(document),
+        triggers=[settled(one) for one in triggers],
         add_previous_output_in_env=False,
         opts=_on_triggers_only(opts),
     )
@@ -97,8 +115,8 @@ def followed_from_here(
     return command.local.Command(
         f"{name}-follow",
         create=script,
-        stdin=document,
-        triggers=triggers,
+        stdin=settled(document),
+        triggers=[settled(one) for one in triggers],
         add_previous_output_in_env=False,
         opts=_on_triggers_only(opts),
     )

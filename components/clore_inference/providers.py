@@ -148,6 +148,7 @@ class LeaseProvider(_SessionProvider):
 
         coming = unknown(news, "lease_id", "request", "requirement")
         if coming:
+            lease.stays(olds)
             return _replaced(coming)
         with self.at_work():
             return _diff_result(lease.diff(self.session, olds, news))

@@ -68,11 +68,11 @@ class Rental(Project):
     def order_id(self) -> int:
         return int(self.outputs()["orderId"])
 
-    def ask(self, document: dict[str, Any]) -> Any:
-        """Send a chat to the public endpoint with its key."""
+    def ask(self, document: dict[str, Any], endpoint: str = "") -> Any:
+        """Send a chat to the public endpoint with its key; another endpoint has the same key."""
         known = self.outputs()
         return requests.post(
-            f"{known['endpoint']}/v1/chat/completions",
+            f"{endpoint or known['endpoint']}/v1/chat/completions",
             json=document,
             headers={"Authorization": f"Bearer {known['endpointKey']}"},
             timeout=60,

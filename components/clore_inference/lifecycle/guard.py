@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from uuid import uuid4
 
 from clore_inference.lifecycle.repository import Wanted, look, require
 from clore_inference.lifecycle.session import Properties, Session
+from clore_inference.lifecycle.succession import AWAITED, SUCCESSION
 from clore_inference.market.guard import open_lease, sweep_lease
 from clore_inference.market.ownership import draw_lease_id
 from clore_inference.secret import Secret
@@ -18,11 +20,17 @@ def create(session: Session, inputs: Properties) -> dict[str, Any]:
     Raises ConfigError where the hub says for certain that the weights cannot be fetched.
     """
     session.require_key()
+    awaited = uuid4().hex
+    if inputs.get("awaits_proof") == AWAITED:
+        SUCCESSION.awaits(awaited)
     _require_weights(session, inputs)
     project = str(inputs["project"])
     ports = [int(port) for port in inputs["ports"]]
     lease_id = draw_lease_id(project, ports)
     account = open_lease(session.marketplace, lease_id)
+    SUCCESSION.settled(awaited)
+    if inputs.get("awaits_proof") == AWAITED:
+        SUCCESSION.awaits(lease_id)
     return {
         "project": project,
         "ports": [str(port) for port in ports],

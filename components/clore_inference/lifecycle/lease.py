@@ -8,17 +8,18 @@ from __future__ import annotations
 from typing import Any, Final, assert_never
 
 from clore_inference.errors import ConfigError, NotYetGone, WrongAccount
-from clore_inference.host.attest import HostRequirement, shortfalls
-from clore_inference.host.login import Login
+from clore_inference.host.attest import HostRequirement
+from clore_inference.lifecycle.acceptance import Acceptance, outgrown
 from clore_inference.lifecycle.session import Change, Properties, Session
+from clore_inference.lifecycle.succession import AWAITED, SUCCESSION
 from clore_inference.market.acquire import acquire
 from clore_inference.market.observe import Alive, Lost, Unknown, observe
-from clore_inference.market.order import ActiveOrder, HeldOrder
+from clore_inference.market.order import HeldOrder
 from clore_inference.market.release import release
 from clore_inference.market.request import OrderRequest
 from clore_inference.market.story import still_burning
 from clore_inference.secret import Secret
-from clore_inference.units import usd
+from clore_inference.units import per_hour, usd
 
 KEPT: Final = ("project", "lease_id", "account", "request", "requirement")
 """Inputs that state keeps; the private key is not among them, a cancel needs no SSH."""
@@ -26,32 +27,37 @@ KEPT: Final = ("project", "lease_id", "account", "request", "requirement")
 
 def create(session: Session, inputs: Properties) -> dict[str, Any]:
     """Hold exactly one order whose host was attested: adopt ours, else buy at most once at a time."""
-    from clore_inference.host.accept import accept  # noqa: PLC0415 - imports asyncssh
-
     session.require_key()
+    _wanted(inputs)
     request = OrderRequest.model_validate_json(inputs["request"])
-    requirement = HostRequirement.model_validate_json(inputs["requirement"])
-    private_key = Secret(inputs["private_key"])
-
-    def accepted(order: ActiveOrder) -> dict[str, Any]:
-        login = Login(host=order.ssh_host, port=order.ssh_port, private_key=private_key)
-        return accept(
-            login,
-            requirement,
-            clock=session.marketplace.clock,
-            deadline_s=order.remaining_s,
-            say=session.say,
-        )
-
     held = acquire(
         session.marketplace,
         project=str(inputs["project"]),
         lease_id=str(inputs["lease_id"]),
         account=_account(inputs),
         request=request,
-        accept=accepted,
+        accept=Acceptance(
+            HostRequirement.model_validate_json(inputs["requirement"]),
+            Secret(inputs["private_key"]),
+            clock=session.marketplace.clock,
+            say=session.say,
+            replacements=request.max_replacements,
+        ),
     )
+    _wanted(inputs, str(held.order_id))
     return {**{name: inputs[name] for name in KEPT}, **_outputs(held)}
+
+
+def stays(state: Properties) -> None:
+    """Note that the program still has this lease, whatever becomes of its order."""
+    SUCCESSION.stays(str(state["lease_id"]))
+
+
+def _wanted(inputs: Properties, order_id: str = "") -> None:
+    if inputs.get("awaits_proof") == AWAITED:
+        SUCCESSION.awaits(str(inputs["lease_id"]), order_id)
+    else:
+        SUCCESSION.stays(str(inputs["lease_id"]))
 
 
 def _outputs(held: HeldOrder) -> dict[str, Any]:
@@ -71,6 +77,8 @@ def _outputs(held: HeldOrder) -> dict[str, Any]:
 
 def diff(session: Session, state: Properties, inputs: Properties) -> Change:
     """Say whether this order still serves; the market's silence never changes anything."""
+    stays(state)
+    _wanted(inputs, str(state["order_id"]))
     if state.get("lost"):
         return _lost(session, str(state["lost"]), inputs)
     standing = _standing_change(state, inputs)
@@ -129,8 +137,9 @@ def _standing_change(state: Properties, inputs: Properties) -> Change:
     if had.ssh_public_key != want.ssh_public_key:
         return Change(replaces=("request",))
     held = HeldOrder.model_validate_json(state["held"])
-    requirement = HostRequirement.model_validate_json(inputs["requirement"])
-    if shortfalls(held.accepted, requirement):
+    asked = HostRequirement.model_validate_json(state["requirement"])
+    wanted = HostRequirement.model_validate_json(inputs["requirement"])
+    if outgrown(held.accepted, asked, wanted):
         return Change(replaces=("requirement",))
     return Change()
 
@@ -169,11 +178,17 @@ def update(session: Session, state: Properties, inputs: Properties) -> dict[str,
     if isinstance(seen, Alive):
         for order_id, server_id in seen.extras:
             _release(session, state, order_id, server_id)
-    return {**state, **{name: inputs[name] for name in ("request", "requirement")}}
+    asked = HostRequirement.model_validate_json(state["requirement"])
+    wanted = HostRequirement.model_validate_json(inputs["requirement"]).as_asked_by(asked)
+    return {**state, "request": inputs["request"], "requirement": wanted.model_dump_json()}
 
 
 def delete(session: Session, state: Properties) -> None:
-    """Cancel the order and return only when its end is proven; else say what burns, and what ends it."""
+    """Cancel the order and return only when its end is proven; else say what burns, and what ends it.
+
+    An order whose successor is not proven is kept: see `succession`.
+    """
+    _require_proven_successor(state)
     try:
         session.require_key()
         _release(session, state, int(state["order_id"]), int(state["server_id"]))
@@ -181,6 +196,19 @@ def delete(session: Session, state: Properties) -> None:
         held = HeldOrder.model_validate_json(state["held"])
         text = f"{error}\n{still_burning(held, str(state['lease_id']))}"
         raise NotYetGone(text) from None
+
+
+def _require_proven_successor(state: Properties) -> None:
+    waiting = SUCCESSION.in_the_way(str(state["lease_id"]))
+    if waiting is None or state.get("lost"):
+        return
+    held = HeldOrder.model_validate_json(state["held"])
+    raise NotYetGone(
+        f"order {held.order_id} on server {held.server_id} is kept and goes on serving, at "
+        f"{usd(per_hour(held.usd_per_day))} an hour: what is to follow it ({waiting}) is not proven. "
+        "Correct what failed and run `pulumi up` again, which ends this order last; `pulumi destroy` "
+        "ends both"
+    )
 
 
 def _release(session: Session, state: Properties, order_id: int, server_id: int) -> None:

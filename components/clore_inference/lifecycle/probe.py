@@ -11,6 +11,7 @@ from clore_inference.host.docker.daemon import Daemon
 from clore_inference.host.docker.tunnel import way_to_port
 from clore_inference.lifecycle.liveness import login_of
 from clore_inference.lifecycle.session import Change, Properties, Session
+from clore_inference.lifecycle.succession import SUCCESSION
 from clore_inference.probe.cheap import Failed, Unreachable, cheap
 from clore_inference.probe.conformance import conformance
 from clore_inference.probe.target import Target
@@ -34,7 +35,13 @@ def _target(inputs: Properties, timeout_s: float) -> Iterator[Target]:
             yield Target(base_url=base_url, key=key, model=model, timeout_s=timeout_s)
         return
     if inputs["exposure"] == "public":
-        yield Target(base_url=str(inputs["http_url"]), key=key, model=model, timeout_s=timeout_s)
+        yield Target(
+            base_url=str(inputs["http_url"]),
+            key=key,
+            model=model,
+            timeout_s=timeout_s,
+            certificate=str(inputs.get("certificate") or ""),
+        )
         return
     from clore_inference.host.tunnel import open_tunnel  # noqa: PLC0415 - imports asyncssh
 
@@ -56,6 +63,7 @@ def create(session: Session, inputs: Properties) -> dict[str, Any]:
             f"{lines}\nCorrect the configuration and run `pulumi up`, or `pulumi destroy`.",
             failed=[check.name for check in failed],
         )
+    SUCCESSION.proven(str(inputs["order_id"]))
     return {
         "order_id": inputs["order_id"],
         "start_id": inputs["start_id"],
@@ -94,6 +102,7 @@ def diff(session: Session, state: Properties, inputs: Properties) -> Change:
             session.warn(f"the endpoint did not answer: {reason}. Nothing changes.")
         case _:
             pass
+    SUCCESSION.proven(str(inputs["order_id"]))
     return Change()
 
 
