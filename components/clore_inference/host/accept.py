@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,7 +10,9 @@ import asyncssh
 
 from clore_inference.clock import Clock
 from clore_inference.errors import HostRejected, HostUnreachable
+from clore_inference.host.advert import broken_promises
 from clore_inference.host.attest import SCRIPT, HostRequirement, complete, parse, shortfalls
+from clore_inference.host.link import measure
 from clore_inference.host.login import Login
 from clore_inference.host.ssh import connected, fingerprint, in_loop, run, unreachable
 from clore_inference.host.trust import scan_host_key
@@ -31,12 +33,14 @@ def accept(
     clock: Clock,
     deadline_s: float,
     say: Callable[[str], None],
+    advertised: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the attested facts of a host, with the key that is pinned from now on.
 
     Waits up to `deadline_s` marketplace seconds for SSH. Raises HostRejected when the host misses
-    the deadline or is less than required (every shortfall at once, with both values), TrustError
-    when its key changes. A login that has a pinned key already keeps it.
+    the deadline, or is less than required or than its row (`specs`) advertised: every shortfall at
+    once, with both values. TrustError when its key changes. A login that has a pinned key already
+    keeps it. What is only slow is measured and left to the caller.
     """
     started = clock.now()
     until = started + deadline_s
@@ -53,7 +57,7 @@ def accept(
         message = f"the host {login.place} {reason}. It is released and its server left out."
         raise HostRejected(message, reason=reason) from error
     facts = parse(text)
-    lies = shortfalls(facts, requirement)
+    lies = (*shortfalls(facts, requirement), *broken_promises(facts, advertised or {}))
     if lies:
         reason = "; ".join(lies)
         message = (
@@ -61,6 +65,9 @@ def accept(
             "It is released and its server left out."
         )
         raise HostRejected(message, reason=reason)
+    if requirement.link is not None:
+        found = measure(pinned, requirement.link, clock=clock)
+        facts |= found.facts()
     say(_summary(facts))
     return {"host_key": host_key, **facts}
 
@@ -92,4 +99,14 @@ async def _asked(login: Login) -> str:
 def _summary(facts: dict[str, Any]) -> str:
     names = sorted({gpu["name"] for gpu in facts["gpus"]})
     gpus = f"{len(facts['gpus'])}x {', '.join(names)}" if names else "no GPU"
-    return f"host accepted: {gpus}, driver {facts['driver']}, {facts['disk_free_gb']} GB free"
+    joined = f" over {', '.join(facts['links'])}" if facts.get("links") else ""
+    parts = [
+        f"{gpus}{joined}",
+        f"driver {facts['driver']}",
+        f"{facts['memory_gb'] or 0:.0f} GB memory",
+        f"{facts['shm_gb'] or 0:.0f} GB shared",
+        f"{facts['disk_free_gb'] or 0:.0f} GB disk free",
+    ]
+    if facts.get("down_mbps"):
+        parts.append(f"{facts['down_mbps']:g} Mbps from the hub")
+    return f"host attested: {', '.join(parts)}"

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from clore_inference.host.link_rate import LinkWish
 from clore_inference.units import GB, KIB
 
 SECTION: Final = "=====clore:"
@@ -55,6 +56,7 @@ class HostRequirement(BaseModel):
     min_pcie_width: int = Field(default=0, ge=0, description="PCIe lanes of each GPU, at most used")
     needs_nvlink: bool = Field(default=False, description="NVLink between every two GPUs")
     max_gpu_used_mib: int = Field(default=0, ge=0, description="MiB that others hold of a GPU")
+    link: LinkWish | None = Field(default=None, description="What to measure the link with")
     asks: int = Field(
         default=0,
         description="0: names, count, memory, driver, disk. 1: everything. A lease that was bought "

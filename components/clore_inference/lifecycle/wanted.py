@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from clore_inference import engines, sizing
+from clore_inference import catalog, engines, sizing
 from clore_inference.host.attest import ASKS, HostRequirement
 from clore_inference.host.job import FetchJob, ServeJob
+from clore_inference.host.link_rate import LinkWish
 from clore_inference.lifecycle.installation import installation
 from clore_inference.market.request import OrderRequest
-from clore_inference.spec import DeploymentSpec
+from clore_inference.spec import TLS_PORT, DeploymentSpec
 
 LOADING: Final = ("load", "warm-up")
 """Stages of a cold start that an engine goes through on its host."""
@@ -23,7 +24,21 @@ def order_request(spec: DeploymentSpec, public_key: str) -> OrderRequest:
 
 def host_requirement(spec: DeploymentSpec) -> HostRequirement:
     """What a bought host must prove."""
-    return HostRequirement.model_validate({**sizing.host_requirement_fields(spec), "asks": ASKS})
+    fields = sizing.host_requirement_fields(spec)
+    return HostRequirement.model_validate({**fields, "link": link_wish(spec), "asks": ASKS})
+
+
+def link_wish(spec: DeploymentSpec) -> LinkWish:
+    """What the link of a bought host is measured with: something public, if possible not ours."""
+    public = [row.repository for row in catalog.catalog().checkpoint if not row.gated]
+    wanted = spec.repository_name
+    others = [name for name in dict.fromkeys(public) if name != wanted]
+    return LinkWish(
+        endpoint=spec.hf_endpoint,
+        repositories=(*others, wanted),
+        weights_bytes=spec.checkpoint.weights_bytes if spec.checkpoint else 0,
+        expected_mbps=spec.min_down_mbps or spec.needs.down_mbps,
+    )
 
 
 def fetch_job(spec: DeploymentSpec) -> FetchJob:
@@ -53,6 +68,7 @@ def serve_job(spec: DeploymentSpec) -> ServeJob:
         revision=files.revision if files else "",
         guard={"engine": spec.engine, "served_model": spec.served_model_name},
         install=installation(spec),
+        tls_port=TLS_PORT if (spec.host, spec.tls) == ("clore", "host") else 0,
         estimate_s=estimate_s(spec, *LOADING),
     )
 
