@@ -125,25 +125,30 @@ def _bounded(head: str, sections: list[str], tail: str) -> str:
 def _overview(stacks: Sequence[Stack]) -> list[str]:
     rows = [_row(stack) for stack in stacks]
     return [
-        "| stack | | at most a day | fits | starts in | findings |",
-        "|---|---|---|---|---|---|",
+        "| stack | | at most a day | at most in all | fits | starts in | findings |",
+        "|---|---|---|---|---|---|---|",
         *rows,
     ]
 
 
 def _row(stack: Stack) -> str:
     if stack.head is None:
-        return f"| {cell(stack.name)} | removed | | | | |"
+        return f"| {cell(stack.name)} | removed | | | | | |"
     state = "unchanged" if not stack.changed else "changed" if stack.base else "new"
     told = _tally(stack.head)
     plan = stack.head.plan
     if plan is None:
-        return f"| {cell(stack.name)} | {state} | | | | {told} |"
+        return f"| {cell(stack.name)} | {state} | | | | | {told} |"
     told += ", NOT BUILT" if plan.not_built else ""
     fits = f"{plan.fit.concurrency:.2f} requests" if plan.fit.fits else "NO"
     start = duration(plan.startup.seconds)
-    cap = usd(plan.price.cap_per_day)
-    return f"| {cell(stack.name)} | {state} | {cap} | {fits} | {start} | {told} |"
+    return f"| {cell(stack.name)} | {state} | {_money(plan)} | {fits} | {start} | {told} |"
+
+
+def _money(plan: Plan) -> str:
+    if plan.spec.host == "docker":
+        return "own host | own host"
+    return f"{usd(plan.price.cap_per_day)} | {usd(plan.price.worst_total)}"
 
 
 def _tally(side: Side) -> str:
@@ -180,7 +185,15 @@ def _resources(stack: Stack) -> list[str]:
         return ["The base's stack file could not be read, so nothing is compared.", ""]
     steps = difference(base.spec if base else None, head.spec)
     rows = [f"| {step.part} | {MEANING[step.fate]} | {cell(step.because)} |" for step in steps]
-    return [f"**{in_short(steps)}**", "", "| resource | | why |", "|---|---|---|", *rows, ""]
+    refused = "Refused as it is. If it were not: " if stack.refused else ""
+    return [
+        f"**{refused}{in_short(steps)}**",
+        "",
+        "| resource | | why |",
+        "|---|---|---|",
+        *rows,
+        "",
+    ]
 
 
 def _values(stack: Stack) -> list[str]:
@@ -205,6 +218,7 @@ def _figures(plan: Plan) -> dict[str, str]:
     per_million = plan.ceiling and plan.ceiling.usd_per_million_tokens(plan.price.cap_per_day)
     return flat | {
         "*worst case of a day*": usd(plan.price.worst_day),
+        "*worst case in all, if nobody ends it*": usd(plan.price.worst_total),
         "*largest context*": f"{plan.fit.largest_context:,}",
         "*full requests at once*": f"{plan.fit.concurrency:.2f}",
         "*cold start*": duration(plan.startup.seconds),

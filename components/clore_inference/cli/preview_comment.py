@@ -15,7 +15,7 @@ from clore_inference.errors import ConfigError
 from clore_inference.lifecycle.outlook import Outlook, ask_offers, ask_repository
 
 PATIENCE_REAL_S: Final = 15.0
-NOT_ASKED: Final = "Offers and repositories were not looked at: this was made offline."
+NOT_ASKED: Final = "Offers, repositories and wallets were not looked at: this was made offline."
 
 Stacks = Annotated[
     list[str] | None,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +65,10 @@ def test_nothing_changed_is_a_short_comment_and_the_same_bytes_on_every_run(
     first = commented(capsys, repository, "--base", "main")
     assert first.code == 0, first.err
     assert first.out.startswith(MARKER)
-    assert "| one | unchanged | 50.00 USD | 6.65 requests | 23 min 32 s | 3 warn |" in first.out
+    assert (
+        "| one | unchanged | 50.00 USD | 6250.73 USD | 6.65 requests | 23 min 32 s | 3 warn |"
+        in first.out
+    )
     assert "### one" not in first.out
     assert "not looked at" in first.out, "what was not looked at is said"
     monkeypatch.setenv("HF_TOKEN", CANARY)
@@ -105,6 +111,7 @@ def test_a_mandatory_finding_blocks_and_is_marked_as_new(
     assert "REFUSED: one" in ran.out
     assert "| REFUSED | `clore-license-require-evidence` |" in ran.out
     assert "4 finding(s), 1 of them new; 0 gone." in ran.out
+    assert "**Refused as it is. If it were not: Nothing that runs is touched.**" in ran.out
 
 
 def test_a_file_that_cannot_be_read_blocks_with_every_finding(
@@ -208,3 +215,34 @@ def test_a_comment_is_never_longer_than_github_takes() -> None:
     text = comment(many, against="")
     assert len(text) < LONGEST + 200
     assert "too long for one comment" in text
+
+
+def _cut_off(repository: Repository, *words: str) -> str:
+    """Run the command without any network device but loopback, and without any key."""
+    program = Path(sys.executable).with_name("clore-inference")
+    command = ["unshare", "--map-root-user", "--net", str(program), "preview-comment", *words]
+    keyless = {"PATH": os.environ["PATH"], "XDG_STATE_HOME": str(repository.directory / ".local")}
+    done = subprocess.run(command, cwd=repository.directory, env=keyless, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "--map-root-user", "--net", "true"], check=False).returncode != 0
+    if shutil.which("unshare")
+    else True,
+    reason="needs `unshare` and a kernel that lets a user cut its own network",
+)
+def test_with_the_network_cut_it_is_the_same_but_for_the_offers_and_says_so(
+    capsys: pytest.CaptureFixture[str], repository: Repository
+) -> None:
+    repository.write("one", stack_file(maxModelLen=32768))
+    connected = commented(capsys, repository, "--base", "main").out
+    assert _cut_off(repository, "--base", "main") == connected
+    asked = _cut_off(repository, "--base", "main", "--offers")
+    offline = connected.splitlines()[-1]
+    assert asked.startswith(connected.removesuffix(f"{offline}\n")), "the same but for the offers"
+    rest = asked.removeprefix(connected.removesuffix(f"{offline}\n")).splitlines()
+    assert len(rest) == 4, "for each stack its repository and its offers"
+    assert all("not looked at" in line for line in rest)
