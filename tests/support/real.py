@@ -162,9 +162,12 @@ def connected(rental: Rental) -> Iterator[str]:
     )
     assert process.stderr
     try:
-        said = process.stderr.readline()
-        found = re.match(r"(http://localhost:\d+) is ", said)
-        assert found, said + process.stderr.read()
+        said: list[str] = []
+        found = None
+        while found is None:
+            said.append(process.stderr.readline())
+            assert said[-1], "".join(said)
+            found = re.match(r"(http://localhost:\d+) is ", said[-1])
         yield found[1]
     finally:
         process.terminate()
