@@ -26,7 +26,7 @@ class Probe(Resource, module="clore", name="Probe"):
         target: dict[str, pulumi.Input[str]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__(ProbeProvider(), name, {**target, "proven": None}, opts)
+        super().__init__(ProbeProvider(), name, {**all_settled(target), "proven": None}, opts)
 
 
 class HealthCheck(pulumi.ComponentResource):
@@ -62,7 +62,7 @@ def _way(spec: DeploymentSpec, args: Mapping[str, Any]) -> dict[str, pulumi.Inpu
             "port": str(spec.docker_port),
         }
     certificate = args.get("certificate")
-    trusted = {} if certificate is None else {"certificate": settled(certificate)}
+    trusted = {} if certificate is None else {"certificate": certificate}
     return {
         **host_link(args),
         "http_url": args["http_url"],
