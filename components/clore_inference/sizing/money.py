@@ -13,6 +13,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 from clore_inference import units
+from clore_inference.sizing.deadline import acceptance
 from clore_inference.spec import DeploymentSpec
 
 RENTER_FEE: Final = Decimal("0.05")
@@ -83,7 +84,7 @@ class Price(BaseModel):
     @property
     def bound(self) -> str:
         """What ends a deployment that everybody forgets."""
-        if self.cap_total is not None:
+        if self.cap_total == self.worst_total:
             return "maxUsdTotal is the bound; no order is made that could cost more by its own end"
         return (
             f"no rental on Clore lasts longer than {LONGEST_TERM_HOURS:,} h; maxUsdTotal bounds it"
@@ -102,7 +103,7 @@ def price(spec: DeploymentSpec) -> Price:
     orders = 1 + spec.max_replacements
     fees = CREATION_FEE_USD * orders
     hours = Decimal(str(spec.min_term_hours))
-    trials = Decimal(str(spec.accept_deadline_minutes)) / 60 * spec.max_replacements
+    trials = Decimal(str(acceptance(spec).seconds)) / 3600 * spec.max_replacements
     hourly = units.per_hour(cap)
     worst_total = units.usd_ceiling(hourly * (LONGEST_TERM_HOURS + trials) + fees)
     bounded = total is not None and total < worst_total

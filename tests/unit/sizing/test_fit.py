@@ -16,7 +16,18 @@ MODEL = catalog.model("mistral-medium-3.5")
 
 
 @pytest.mark.parametrize(
-    ("dtype", "kib"), [("auto", 352), ("bf16", 352), ("fp8", 176), ("q8_0", 187), ("q4_0", 99)]
+    ("dtype", "kib"),
+    [
+        ("auto", 352),
+        ("bf16", 352),
+        ("bfloat16", 352),
+        ("f16", 352),
+        ("fp8", 176),
+        ("fp8_e4m3", 176),
+        ("fp8_e5m2", 176),
+        ("q8_0", 187),
+        ("q4_0", 99),
+    ],
 )
 def test_a_token_takes_what_the_geometry_says(dtype: str, kib: int) -> None:
     assert kv_bytes_per_token(MODEL, dtype) == kib * KIB

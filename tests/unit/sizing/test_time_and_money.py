@@ -31,6 +31,10 @@ def test_a_link_without_a_rate_moves_nothing() -> None:
         transfer_s(1, 0)
 
 
+def test_any_rate_above_nothing_moves_something() -> None:
+    assert transfer_s(1e6 / 8, 0.5) == pytest.approx(2)
+
+
 def test_a_cold_start_tells_each_stage_and_its_reason() -> None:
     plan = startup(a_spec(), 3000)
     assert [stage.name for stage in plan.stages] == ["host", "image", "weights", "load", "warm-up"]
@@ -80,6 +84,33 @@ def test_the_worst_case_has_fee_and_creation_fees_to_the_cent() -> None:
     assert bill.worst_day == Decimal("50.20"), "two orders, two creation fees of 0.10"
     assert bill.worst_term == Decimal("100.73"), "and a quarter of an hour on a server that failed"
     assert "5% renter fee included" in bill.lines()[0]
+
+
+def test_what_nobody_ends_costs_the_longest_rental_of_the_marketplace() -> None:
+    bill = price(a_spec(maxUsdPerDay="48", maxReplacements=2, acceptDeadlineMinutes=30))
+    assert bill.trial_hours == 1, "two servers for half an hour each"
+    assert bill.worst_total == Decimal("6002.30"), "3,001 h at 2 USD, three fees"
+    assert (bill.cap_total, bill.last_hours) == (None, 3000)
+    assert "3,000 h" in bill.bound
+    assert bill.until(24) == bill.worst_term == Decimal("50.30")
+
+
+@pytest.mark.parametrize(
+    ("total", "most", "hours"),
+    [
+        ("100.30", "100.30", 49),
+        ("6002.30", "6002.30", 3000),
+        ("9000", "6002.30", 3000),
+        ("0.25", "0.25", 0),
+    ],
+)
+def test_a_cap_in_all_bounds_what_nobody_ends(total: str, most: str, hours: int) -> None:
+    bill = price(
+        a_spec(maxUsdPerDay="48", maxReplacements=2, acceptDeadlineMinutes=30, maxUsdTotal=total)
+    )
+    assert bill.worst_total == Decimal(most)
+    assert bill.last_hours == hours
+    assert ("maxUsdTotal is the bound" in bill.bound) is (total == most)
 
 
 def test_what_is_promised_as_at_most_is_rounded_up() -> None:
