@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from clore_inference.cli.stack import Endpoint, endpoint_of, outputs
 from clore_inference.clock import is_loopback
 from clore_inference.errors import ConfigError, HostUnreachable
+from clore_inference.host.docker.tunnel import way_to_port
 from clore_inference.secret import Secret
 
 KEY_VARIABLE: Final = "CLORE_ENDPOINT_KEY"
@@ -81,6 +82,10 @@ def reached(endpoint: Endpoint, say: Callable[[str], None]) -> Iterator[str]:
 
 
 def _opened(endpoint: Endpoint, open_ways: ExitStack, say: Callable[[str], None]) -> str:
+    if endpoint.docker is not None:
+        local = open_ways.enter_context(way_to_port(endpoint.docker, endpoint.port))
+        say(f"Port {endpoint.port} on the loopback of the Docker host {endpoint.docker.address}.")
+        return f"http://127.0.0.1:{local}"
     if endpoint.login is None:
         return _public(endpoint)
     from clore_inference.host.tunnel import open_tunnel  # noqa: PLC0415 - imports asyncssh

@@ -13,10 +13,13 @@ from typing import Any, Final
 
 from clore_inference.cli.toolchain import pulumi_path
 from clore_inference.errors import ConfigError
+from clore_inference.host.docker.daemon import Daemon
 from clore_inference.host.login import Login
 from clore_inference.secret import Secret
 from clore_inference.spec import API_PORT
 
+UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""How Pulumi writes an output that is not known (sdk/python, runtime/rpc.py)."""
 PULUMI_TIMEOUT_S: Final = 60.0
 """Real seconds; `stack output` takes 1 s, more where the backend is far."""
 
@@ -34,6 +37,8 @@ class Endpoint:
     login: Login | None = None
     """SSH access to the host; the engine listens there on `port` of loopback."""
     port: int = API_PORT
+    docker: Daemon | None = None
+    """The Docker engine of one's own that serves it, on `port` of its host's loopback."""
     order_id: str = ""
     usd_per_day: str = ""
 
@@ -80,7 +85,14 @@ def outputs(stack: str | None, directory: Path | None, run: Run = pulumi) -> dic
         found = None
     if not isinstance(found, dict) or not found:
         raise ConfigError([f"There is nothing in {named} yet. Run `pulumi up` first."])
-    return found
+    return dict(_known(found))
+
+
+def _known(value: Any) -> Any:
+    """The same without what only a resource that failed would have told."""
+    if isinstance(value, Mapping):
+        return {name: _known(one) for name, one in value.items() if one != UNKNOWN}
+    return value
 
 
 def replicas_of(found: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -115,16 +127,23 @@ def endpoint_of(found: Mapping[str, Any], replica: str | None = None) -> Endpoin
         text = f"The stack has no output {' and no output '.join(missing)}."
         raise ConfigError([text + " Export the outputs of MistralDeployment, and run `pulumi up`."])
     public = found.get("exposure") == "public"
-    ssh = found.get("ssh") or {}
+    ssh, docker = found.get("ssh") or {}, found.get("docker") or {}
     return Endpoint(
         model=str(found["model"]),
         key=Secret(str(found["endpointKey"])),
-        url=str(found.get("endpoint") or "") if public else "",
+        url=str(found.get("endpoint") or "") if public and not docker else "",
         login=_login(ssh),
-        port=int(ssh.get("remotePort") or API_PORT),
+        docker=_daemon(docker),
+        port=int(docker.get("port") or ssh.get("remotePort") or API_PORT),
         order_id=str(found.get("orderId") or ""),
         usd_per_day=str(found.get("usdPerDay") or ""),
     )
+
+
+def _daemon(docker: Mapping[str, Any]) -> Daemon | None:
+    if not docker.get("host"):
+        return None
+    return Daemon(str(docker["host"]), str(docker.get("hostKey") or "") or None)
 
 
 def _login(ssh: Mapping[str, Any]) -> Login | None:

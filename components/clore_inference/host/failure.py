@@ -37,7 +37,7 @@ _ENGINE: Final = {
     "guard": "The door in front of the engine cannot stand up, so the engine was not started",
     "crash_loop": "It was started again as often as is sensible; its log says more",
 }
-NEXT: Final = "Then run `pulumi up` again, or end the order with `pulumi destroy`."
+NEXT: Final = "Then run `pulumi up` again, or end all of it with `pulumi destroy`."
 
 
 def job_error(

@@ -139,7 +139,7 @@ class Follower:
         if self._starts >= limit:
             self._fail(Failure("interrupted", f"{reason}, {self._starts} times", ()))
         self._starts += 1
-        self._say(f"{document.kind}: {reason}; starting it again")
+        self._say(f"{document.kind}: {reason}; it is started")
         text = start_document(
             document.job,
             token=Secret(document.token) if document.token else None,

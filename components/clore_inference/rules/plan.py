@@ -71,6 +71,8 @@ class Plan(BaseModel):
         return tuple(rows)
 
     def _money(self) -> tuple[str, ...]:
+        if self.spec.host == "docker":
+            return ("nothing to a marketplace: the machine is your own, and no order is made",)
         rows = self.price.lines()
         if self.ceiling is None:
             return rows

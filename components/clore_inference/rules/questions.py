@@ -17,6 +17,10 @@ REACH: Final = {
     "private": "private: on the host's loopback, reached through SSH",
     "public": "public: Clore's https name, behind the guard and a key",
 }
+REACH_OF_DOCKER: Final = {
+    "private": "private: on the Docker host's loopback",
+    "public": "public: on every address of the Docker host, in plain HTTP, behind the guard and a key",
+}
 
 
 class Answer(BaseModel):
@@ -60,9 +64,10 @@ def answers(plan: Plan) -> Answers:
 
 def _what(plan: Plan) -> Answer:
     spec = plan.spec
+    reach = REACH_OF_DOCKER if spec.host == "docker" else REACH
     text = (
         f"{spec.repository_name} ({spec.precision}, release {spec.release}) with {spec.engine} "
-        f"{spec.version}, served as {spec.served_model_name}; {REACH[spec.exposure]}."
+        f"{spec.version}, served as {spec.served_model_name}; {reach[spec.exposure]}."
     )
     details = [f"Image {spec.image_name}."]
     if plan.weights:
@@ -199,7 +204,10 @@ def _told(finding: Finding) -> str:
 def _standing(spec: DeploymentSpec) -> tuple[str, ...]:
     """What no rule can rule out, and what happens then."""
     if spec.host == "docker":
-        return ("The host can have other GPUs than these: nothing attests them before the start.",)
+        return (
+            "The host can have other GPUs than these: it is attested before anything is fetched.",
+            "A container can die: the next `up` starts it again, with the weights of the volume.",
+        )
     again = f"up to {spec.max_replacements} more server(s) are tried in the same `up`"
     return (
         f"A host can lie or never answer: it is released, verified, and {again}.",

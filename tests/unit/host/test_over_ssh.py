@@ -203,7 +203,7 @@ def test_an_engine_is_followed_until_it_is_ready(box: Box, door: Door) -> None:
 def test_a_job_that_nobody_started_is_started(box: Box, door: Door) -> None:
     code, lines, err = Following(an_engine(), door).ended()
     assert code == 0, err
-    assert lines[0] == "engine: the host knows no such job; starting it again"
+    assert lines[0] == "engine: the host knows no such job; it is started"
 
 
 def test_a_failure_is_told_once_and_the_next_call_tries_again(
@@ -220,7 +220,7 @@ def test_a_failure_is_told_once_and_the_next_call_tries_again(
     assert engine_status(door.login(), timeout_s=5).state == "dead"
     code, lines, err = Following(job, door).ended()
     assert code == 1
-    assert "an earlier start failed (unknown_flag); starting it again" in lines[0]
+    assert "an earlier start failed (unknown_flag); it is started" in lines[0]
 
 
 def test_weights_are_followed_with_bytes_and_a_restart_brings_the_token(

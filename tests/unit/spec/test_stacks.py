@@ -19,6 +19,7 @@ KNOWN = {
     "Pulumi.h200-bf16": {"clore-memory-prefer-fp8"},
     "Pulumi.h100-upstream": {"clore-license-watch-revenue"},
     "Pulumi.h200-upstream": {"clore-license-watch-revenue"},
+    "Pulumi.docker": {"clore-docker-pin-host-key"},
 }
 """Warnings that belong to what a stack shows."""
 OWN = {"clore-image-pin-digest", "clore-model-pin-revision", "clore-budget-limit-total"}
@@ -46,6 +47,7 @@ def test_a_shipped_stack_breaks_no_mandatory_rule_and_only_misses_pins(path: Pat
         ("h200-bf16", "2xH200", "bf16", 16384, "private", "guide"),
         ("h100-q4", "1xH100", "q4_k_m", 32768, "private", "guide"),
         ("h100-upstream", "4xH100", "fp8", 65536, "private", "upstream"),
+        ("docker", "4xH100", "fp8", 65536, "private", "guide"),
         ("h200-upstream", "2xH200", "fp8", 131072, "private", "upstream"),
     ],
 )
