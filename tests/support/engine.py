@@ -90,14 +90,24 @@ def official_engine(scratch: Path) -> Engine | None:
     parts = scratch / "official"
     shutil.copytree(cli, parts)
     shutil.copy(Path(given, "pulumi-language-python"), parts)
-    version = importlib.metadata.version("pulumi_command")
-    plugin = scratch / "home" / "plugins" / f"resource-command-v{version}"
-    plugin.mkdir(parents=True)
-    shutil.copy(Path(given, "pulumi-resource-command"), plugin)
+    for name in ("command", "docker"):
+        program = Path(given, f"pulumi-resource-{name}")
+        if program.exists():
+            version = importlib.metadata.version(f"pulumi_{name}")
+            plugin = scratch / "home" / "plugins" / f"resource-{name}-v{version}"
+            plugin.mkdir(parents=True)
+            shutil.copy(program, plugin)
     origins = dict.fromkeys(ensured.origins, "official")
     return Engine(
         path=f"{parts}{os.pathsep}{os.environ['PATH']}", origins=origins, home=scratch / "home"
     )
+
+
+def has_plugin(engine: Engine, name: str) -> bool:
+    """Whether the engine has a plugin already, or may fetch it by itself."""
+    if engine.home is None:
+        return True
+    return any((engine.home / "plugins").glob(f"resource-{name}-v*"))
 
 
 @dataclass(frozen=True)
