@@ -5,9 +5,12 @@ import subprocess
 import pytest
 
 from clore_inference.host.attest import (
+    ASKS,
     SCRIPT,
+    SECTION,
     HostRequirement,
     complete,
+    links,
     parse,
     shortfalls,
     version_key,
@@ -137,3 +140,89 @@ def test_the_script_answers_everything_on_a_machine_without_a_gpu() -> None:
 
 def test_a_cut_answer_is_known_as_cut() -> None:
     assert not complete(HONEST[:400])
+
+
+TOPOLOGY = """\
+\t\x1b[4mGPU0\tGPU1\tNIC0\tCPU Affinity\tNUMA Affinity\tGPU NUMA ID\x1b[0m
+GPU0\t X \tNV18\tPIX\t0-47\t0\tN/A
+GPU1\tNV18\t X \tSYS\t0-47\t0\tN/A
+NIC0\tPIX\tSYS\t X
+
+Legend:
+
+  X    = Self
+  SYS  = Connection traversing PCIe as well as the SMP interconnect between NUMA nodes
+"""
+
+
+def test_links_between_gpus_are_read_without_those_to_other_cards() -> None:
+    assert links(TOPOLOGY) == ["NV18"]
+    assert links(TOPOLOGY.replace("NV18", "PHB")) == ["PHB"]
+    assert links("GPU0\t X \t0-47\t0\tN/A\n") == [], "one GPU needs no link"
+    assert links("Unable to initialize topology: Not Supported") is None
+
+
+def beside(**sections: str) -> dict[str, object]:
+    """The facts of an honest host with some answers changed."""
+    texts = {"lanes": "0, 4, 16\n1, 512, 8\n", "links": TOPOLOGY, **sections}
+    added = "".join(f"\n{SECTION}{name}\n{text}" for name, text in texts.items())
+    return parse(added + HONEST)
+
+
+def test_lanes_and_use_are_the_worst_of_all_gpus() -> None:
+    facts = beside()
+    assert (facts["pcie_width"], facts["gpu_used_mib"], facts["links"]) == (8, 512, ["NV18"])
+
+
+@pytest.mark.parametrize(
+    ("sections", "told"),
+    [
+        ({"links": TOPOLOGY.replace("NV18", "SYS")}, "links between GPUs: SYS instead of NVLink"),
+        ({"lanes": "0, 4, 16\n1, 4, 1\n"}, "PCIe lanes: 1 instead of at least 8"),
+        ({"lanes": "0, 4, 16\n1, 40000, 16\n"}, "somebody else uses: 40000 MiB instead of at most"),
+    ],
+)
+def test_a_lie_about_what_is_between_is_told_with_both_values(
+    sections: dict[str, str], told: str
+) -> None:
+    asked = REQUIRED.model_copy(
+        update={"needs_nvlink": True, "min_pcie_width": 8, "max_gpu_used_mib": 2048}
+    )
+    assert shortfalls(beside(), asked) == ()
+    found = shortfalls(beside(**sections), asked)
+    assert len(found) == 1
+    assert told in found[0]
+
+
+def test_what_a_driver_does_not_say_is_not_held_against_its_host() -> None:
+    silent = {"lanes": 'Field "pcie.link.width.max" is not a valid field', "links": "Not Supported"}
+    asked = REQUIRED.model_copy(
+        update={"needs_nvlink": True, "min_pcie_width": 8, "max_gpu_used_mib": 2048}
+    )
+    assert shortfalls(beside(**silent), asked) == ()
+
+
+def test_an_old_lease_is_not_judged_by_what_it_was_never_asked() -> None:
+    """Facts and requirement as version 0.1.0 recorded them (tests/upgrade/0.1.0/state.json)."""
+    facts = {
+        "gpus": [{"name": "NVIDIA H100 80GB HBM3", "memory_mib": 81559}] * 4,
+        "driver": "580.65.06",
+        "cuda": None,
+        "disk_free_gb": 300.0,
+        "shm_gb": 0.064,
+        "memory_gb": 200.0,
+        "python": "3.11.7",
+    }
+    had = HostRequirement.model_validate_json(
+        '{"gpu_names":["NVIDIA H100 80GB HBM3"],"gpu_count":4,"min_gpu_memory_mib":80743,'
+        '"min_driver":"580","min_disk_free_gb":154.0,"min_shm_gb":0.0,"min_memory_gb":0.0,'
+        '"min_cuda":""}'
+    )
+    want = had.model_copy(
+        update={"asks": ASKS, "min_memory_gb": 243.2, "min_shm_gb": 1.0, "min_cuda": "13.0"}
+    )
+    assert shortfalls(facts, want), "a new purchase is asked everything"
+    assert shortfalls(facts, want.as_asked_by(had)) == ()
+    more = want.model_copy(update={"min_disk_free_gb": 500.0})
+    assert len(shortfalls(facts, more.as_asked_by(had))) == 1, "what it was asked still counts"
+    assert want.as_asked_by(want) == want
