@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from clore_inference.cli import toolchain
-from clore_inference.cli.stack import endpoint_of, endpoints_of, outputs
+from clore_inference.cli.stack import UNKNOWN, endpoint_of, endpoints_of, outputs
 from clore_inference.errors import ConfigError
 
 OUTPUTS: dict[str, Any] = {
@@ -95,6 +95,13 @@ def test_pulumi_is_asked_for_the_chosen_stack() -> None:
 def test_a_stack_that_cannot_be_read_is_explained(pulumi: Pulumi, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         outputs("h100", None, pulumi)
+
+
+def test_what_a_failed_replica_did_not_tell_is_not_taken_for_an_address() -> None:
+    half = {"berlin": {**OUTPUTS, "endpoint": UNKNOWN, "orderId": UNKNOWN, "ssh": UNKNOWN}}
+    found = outputs(None, None, Pulumi(stdout=json.dumps(half)))
+    endpoint = endpoint_of(found, "berlin")
+    assert (endpoint.url, endpoint.login, endpoint.order_id) == ("", None, "")
 
 
 def test_stand_ins_come_after_the_users_own_path(tmp_path: Path) -> None:
