@@ -67,7 +67,7 @@ BYTES: Final = 256
 LEAST_TOKENS: Final = 512
 """Rows of the vocabulary; a round number that engines need not pad."""
 
-LIKED: Final = (EOS, '"', TRIAGE[0], "}", "]", ":", ",", "{", "[", "0", "t", "a")
+LIKED: Final = (EOS, '"', "`", TRIAGE[0], "}", "]", ":", ",", "{", "[", "0", "t", "a")
 """Where nothing is scripted, or a grammar masks it: the first of these that may stand there."""
 
 

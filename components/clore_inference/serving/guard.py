@@ -61,6 +61,8 @@ SAMPLING = {"none": {"temperature": 0.15}, "high": {"temperature": 0.7, "top_p":
 """The vendor's recommendation by mode; source: the guide's sampling hint, the model card."""
 HIDDEN_SWITCHES = ("reasoning_mode", "reasoning_effort", "thinking", "enable_thinking")
 FORWARDED_HEADERS = (b"host", b"accept", b"user-agent")
+FRAMING_HEADERS = (b"content-length", b"transfer-encoding")
+"""At most one of them: two servers in a row that believe different ones see different requests."""
 
 
 class Refusal(Exception):
@@ -69,6 +71,7 @@ class Refusal(Exception):
     def __init__(self, status: int, code: str, message: str, param: Optional[str] = None) -> None:
         super().__init__(message)
         self.status = status
+        self.code = code
         self.body = error_body(message, code, param)
 
 
@@ -239,9 +242,14 @@ def presented_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 def check_body_headers(headers: Iterable[tuple[bytes, bytes]], limit_bytes: int) -> None:
-    """Refuse, before a byte is read, what would not be read anyway."""
+    """Refuse, before a byte is read, what would not be read anyway, or be read apart elsewhere."""
+    framings = 0
     for name, value in headers:
         plain = value.strip().lower()
+        framings += name in FRAMING_HEADERS
+        if framings > 1 or (name == b"transfer-encoding" and plain != b"chunked"):
+            text = "The length of the body is given twice, or in a coding other than chunked."
+            raise Refusal(400, "invalid_header", text)
         if name == b"content-encoding" and plain != b"identity":
             raise Refusal(415, "unsupported_encoding", "Send the body uncompressed.")
         if name == b"content-type" and plain.split(b";")[0].strip() != b"application/json":
@@ -526,7 +534,7 @@ async def answer(send: Send, status: int, body: bytes, headers: Headers) -> None
 async def refuse(send: Send, refusal: Refusal) -> None:
     """Send a refusal; the connection is closed where a body may still be on its way."""
     headers = [JSON_TYPE]
-    if refusal.status in (408, 413, 415):
+    if refusal.status in (408, 413, 415) or refusal.code == "invalid_header":
         headers.append((b"connection", b"close"))
     if refusal.status in (408, 429) or refusal.status >= 500:
         headers.append(NO_RETRY)

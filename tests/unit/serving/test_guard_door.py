@@ -138,6 +138,15 @@ def test_g10_without_a_right_key_the_answer_is_401(
     assert not engine.scopes
 
 
+def test_a_body_with_two_lengths_is_refused_before_it_is_read(config: dict[str, Any]) -> None:
+    engine = Engine()
+    where, client = post(CHAT, (b"transfer-encoding", b"chunked"), (b"content-length", b"5"))
+    answer = ask(Guard(engine, config), where, client)
+    assert answer.status == 400
+    assert answer.header(b"connection") == b"close", "what follows is not the next request"
+    assert engine.bodies == []
+
+
 def test_two_authorization_headers_are_refused(config: dict[str, Any]) -> None:
     where, client = post(CHAT, bearer(KEY))
     assert ask(Guard(Engine(), config), where, client).status == 400
@@ -211,6 +220,7 @@ REFUSED_BODIES = {
     "negative length": (413, CHAT, (b"content-length", b"-1")),
     "really too large": (413, CHAT + b" " * 1000, (b"accept", b"*/*")),
     "gzip": (415, CHAT, (b"content-encoding", b"gzip")),
+    "gzip in transfer": (400, CHAT, (b"transfer-encoding", b"gzip, chunked")),
     "form": (415, CHAT, (b"content-type", b"application/x-www-form-urlencoded")),
 }
 
