@@ -93,7 +93,7 @@ class DeploymentWishes(TypedDict):
     max_replacements: NotRequired[int]
     """How many further servers are tried when a host proves unfit."""
     accept_deadline_minutes: NotRequired[float]
-    """Minutes from the accepted order to a proven host."""
+    """Minutes from the accepted order to a proven host; from sizes and rates if left out."""
 
 
 class MistralDeploymentArgs(DeploymentWishes):
@@ -131,6 +131,10 @@ class HostArgs(DeploymentWishes):
     """Secret."""
     usd_per_day: NotRequired[pulumi.Input[str]]
     """What the order costs, for messages."""
+    down_mbps: NotRequired[pulumi.Input[str]]
+    """The host's link as measured, Mbps; deadlines follow from it."""
+    disk_mb_per_s: NotRequired[pulumi.Input[str]]
+    """Its disk as advertised, MB/s; deadlines follow from it."""
 
 
 class HfCacheArgs(HostArgs):

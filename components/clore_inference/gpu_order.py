@@ -47,6 +47,8 @@ KNOWN_AFTER_ACCEPTANCE: Final = (
     "http_url",
     "usd_per_day",
     "ends_at",
+    "down_mbps",
+    "disk_mb_per_s",
     "held",
     "lost",
 )
@@ -67,6 +69,10 @@ class Lease(Resource, module="clore", name="Lease"):
     """USD per day for the whole server, renter fee included."""
     ends_at: pulumi.Output[str]
     """Unix seconds at which the marketplace ends the order."""
+    down_mbps: pulumi.Output[str | None]
+    """The host's link as it was measured at acceptance; empty where it was not."""
+    disk_mb_per_s: pulumi.Output[str | None]
+    """Its disk as advertised."""
     request: pulumi.Output[str]
     """What was bought, as JSON."""
     held: pulumi.Output[str]
@@ -153,4 +159,6 @@ class GpuOrder(pulumi.ComponentResource):
             "ssh_port": self.ssh_port,
             "host_key": self.host_key,
             "usd_per_day": self.usd_per_day,
+            "down_mbps": self.lease.down_mbps,
+            "disk_mb_per_s": self.lease.disk_mb_per_s,
         }

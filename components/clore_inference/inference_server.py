@@ -18,6 +18,7 @@ from clore_inference.on_order import (
     last_line,
     part_of,
     started_on,
+    told_of,
 )
 from clore_inference.providers import EngineLivenessProvider
 from clore_inference.settings import parsed
@@ -73,8 +74,8 @@ class InferenceServer(pulumi.ComponentResource):
         triggers: list[pulumi.Input[str]] = [link["order_id"], job.id, liveness.token]
         known = pulumi.Output.all(
             **link,
+            **told_of(args),
             endpoint_key=args["endpoint_key"],
-            usd_per_day=args.get("usd_per_day"),
             ordered_image=args.get("ordered_image"),
         )
         started = started_on(

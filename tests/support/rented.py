@@ -133,6 +133,6 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.wfile.write(sys.argv[1].encode())
     def log_message(self, *args):
         pass
-http.server.HTTPServer(("127.0.0.1", 8000), Page).serve_forever()
+http.server.HTTPServer(("0.0.0.0", 8000), Page).serve_forever()
 """
 """A program for a host: a web server on its port 8000 that says its one argument."""

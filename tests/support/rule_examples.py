@@ -155,6 +155,9 @@ EXAMPLES: dict[str, Example] = {
         lambda facts: replace(facts, line=LINE.model_copy(update={"argv": (*LINE.argv, "--host", "0.0.0.0")})),
         says="public https name",
     ),
+    "clore-exposure-keep-tls-public": by_values(
+        {"tls": "host"}, {"tls": "host", "exposure": "public"}, says="SSH already"
+    ),
     "clore-engine-require-version": by_values({"engineVersion": "0.8.5"}, says="invalid choice"),
     "clore-engine-prefer-version": by_values({"engineVersion": "0.20.2"}, says="0.21.0"),
     "clore-engine-know-version": by_values({"engineVersion": "0.40.0"}, says="0.33.0"),

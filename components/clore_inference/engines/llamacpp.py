@@ -39,7 +39,7 @@ def on_host(argv: tuple[str, ...]) -> tuple[str, ...]:
 
 def _address(spec: DeploymentSpec) -> str:
     """On a Docker host the container is the boundary, and what is published decides."""
-    return "127.0.0.1" if (spec.host, spec.exposure) == ("clore", "private") else "0.0.0.0"
+    return "127.0.0.1" if spec.on_loopback else "0.0.0.0"
 
 
 def _plain(spec: DeploymentSpec) -> tuple[str, ...]:

@@ -75,11 +75,15 @@ def _additions(spec: DeploymentSpec) -> tuple[Addition, ...]:
                 reason="maxNumSeqs, as SGLang spells it",
             )
         )
-    if spec.exposure == "private" and spec.host == "clore":
+    if spec.on_loopback:
         found.append(
             Addition(
                 flags=("--host", "127.0.0.1"),
-                reason="exposure is private: loopback of the host only; the last --host counts",
+                reason=(
+                    "exposure is private: loopback of the host only; the last --host counts"
+                    if spec.exposure == "private"
+                    else "TLS ends on the host: loopback only, behind that door; the last --host counts"
+                ),
             )
         )
     return tuple(found)

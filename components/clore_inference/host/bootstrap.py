@@ -118,6 +118,7 @@ def travelling_files(kind: Kind) -> dict[str, str]:
     if kind == "engine":
         serving = _PACKAGE / "serving"
         texts["serving/clore_guard.py"] = (serving / "guard.py").read_bytes()
+        texts["serving/clore_tls.py"] = (serving / "tls_door.py").read_bytes()
         texts["serving/clore_sglang.py"] = (serving / "sglang_launcher.py").read_bytes()
         for path in sorted((serving / "llamacpp").glob("*.py")):
             texts[f"serving/clore_llamacpp/{path.name}"] = path.read_bytes()

@@ -81,6 +81,12 @@ class ServeJob(BaseModel):
     guard: dict[str, Any] = Field(
         default_factory=dict, description="Settings of serving/guard.py, without its files"
     )
+    tls_port: int = Field(
+        default=0, ge=0, lt=65536, description="Where TLS ends on the host; 0: no such door"
+    )
+    tls_names: tuple[str, ...] = Field(
+        default=(), description="Names that clients know the host by, for its certificate"
+    )
     install: Installation | None = Field(
         default=None, description="None: whatever the host has on its PATH"
     )
@@ -103,8 +109,10 @@ class ServeJob(BaseModel):
         An empty repository or revision is left out: ids from before they existed stay what they
         were, and no engine is started again for it. Of the installation only the release counts.
         """
-        empty = {name for name in ("repository", "revision") if not getattr(self, name)}
-        known = self.model_dump(mode="json", exclude={"estimate_s", "install", *empty})
+        new = ("repository", "revision", "tls_port")
+        empty = {name for name in new if not getattr(self, name)}
+        aside = {"estimate_s", "install", "tls_names", *empty}
+        known = self.model_dump(mode="json", exclude=aside)
         known["argv"] = without(known["argv"], HOW_IT_STOPS)
         if self.install and self.install.release not in FIRST_RELEASES:
             known["release"] = self.install.release

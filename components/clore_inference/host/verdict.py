@@ -42,7 +42,7 @@ Verdict = Wait | Done | StartAgain | Failure
 
 _RESULT: Final = {
     "weights": ("kind", "job", "start_id", "snapshot", "revision", "files", "bytes"),
-    "engine": ("kind", "job", "start_id", "models", "restarts"),
+    "engine": ("kind", "job", "start_id", "models", "restarts", "certificate"),
 }
 _GOAL: Final = {"weights": "complete", "engine": "running"}
 

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from clore_inference.host.bootstrap import start_document
 from clore_inference.host.following import follow_document
 from clore_inference.host.job import FetchJob, Job, ServeJob
 from clore_inference.host.login import Login
 from clore_inference.lifecycle.installation import brought
-from clore_inference.lifecycle.wanted import LOADING, estimate_s
 from clore_inference.secret import Secret
 from clore_inference.serving import keys_document, ops_key
-from clore_inference.sizing import transfer_s
+from clore_inference.sizing import deadline
 from clore_inference.spec import DeploymentSpec
 from clore_inference.units import SECONDS_PER_HOUR
-
-PATIENCE: Final = 3
-"""How many times its estimate a job may take before its follower gives up; the job itself goes on."""
-UNPACK_S: Final = 600
-"""Marketplace seconds to unpack or build an engine that was fetched; llama.cpp takes minutes."""
-LEAST_PATIENCE_S: Final = 1800
-"""Marketplace seconds; estimates below ten minutes say little about a slow relay."""
 
 
 def start(job: Job, spec: DeploymentSpec, known: Mapping[str, Any]) -> str:
@@ -47,7 +39,7 @@ def follow(job: Job, spec: DeploymentSpec, known: Mapping[str, Any]) -> str:
     return follow_document(
         job,
         login,
-        deadline_s=deadline_s(job, spec),
+        deadline_s=deadline_s(job, spec, known),
         token=token_of(job, known),
         endpoint_keys=keys_of(known),
         scale=spec.time_scale,
@@ -55,26 +47,39 @@ def follow(job: Job, spec: DeploymentSpec, known: Mapping[str, Any]) -> str:
     )
 
 
-def deadline_s(job: Job, spec: DeploymentSpec) -> float:
-    """Marketplace seconds that a follower waits: from the sizes and the link that was asked for."""
+def deadline_s(job: Job, spec: DeploymentSpec, known: Mapping[str, Any] | None = None) -> float:
+    """Marketplace seconds that a follower waits: from sizes, and rates measured or asked for."""
+    told = known or {}
+    measured = _rate(told.get("down_mbps"))
+    link = measured or deadline.slowest_mbps(spec)
     if isinstance(job, FetchJob):
-        return max(LEAST_PATIENCE_S, PATIENCE * estimate_s(spec, "weights"))
-    loading = max(LEAST_PATIENCE_S, PATIENCE * estimate_s(spec, *LOADING))
-    return loading + PATIENCE * _install_s(job, spec)
+        size = job.total_bytes_hint
+        return deadline.fetch(size, link, measured=measured is not None).seconds
+    disk = _rate(told.get("disk_mb_per_s"))
+    installs = job.install is not None and bool(job.install.lock)
+    return deadline.serve(
+        spec.checkpoint.weights_bytes if spec.checkpoint else 0,
+        disk_bytes_per_s=disk * 10**6 if disk else None,
+        install_bytes=job.install.fetch_bytes if job.install and installs else 0,
+        link_mbps=link,
+    ).seconds
 
 
-def _install_s(job: ServeJob, spec: DeploymentSpec) -> float:
-    """Marketplace seconds that an install may take; 0 where the image has the engine."""
-    if job.install is None or not job.install.lock:
-        return 0
-    link = spec.min_down_mbps or spec.needs.down_mbps
-    return UNPACK_S + transfer_s(job.install.fetch_bytes, link)
+def _rate(text: object) -> float | None:
+    """A rate out of the lease's outputs; None where nobody knows it."""
+    try:
+        rate = float(str(text))
+    except ValueError:
+        return None
+    return rate if 0 < rate < float("inf") else None
 
 
 def _on_order(job: Job, spec: DeploymentSpec, known: Mapping[str, Any]) -> Job:
     """The job as an order of that image needs it."""
     if isinstance(job, FetchJob):
         return job
+    names = (str(known["ssh_host"]),) if job.tls_port else ()
+    job = job.model_copy(update={"tls_names": names})
     return job.on_image(brought(spec, str(known.get("ordered_image") or "")))
 
 

@@ -36,6 +36,8 @@ class ActiveOrder(BaseModel):
     ssh_port: int
     http_url: str
     """Scheme decided; empty where no http port was asked for."""
+    tcp_ports: dict[int, int] = {}
+    """Container port to the public one, on the same name as SSH."""
     gpu: str
     advertised: dict[str, Any]
     remaining_s: float
@@ -57,9 +59,13 @@ class HeldOrder(BaseModel):
     ssh_host: str
     ssh_port: int
     http_url: str
+    tcp_ports: dict[int, int] = {}
+    """Container port to the public one; the marking ports are among them."""
     gpu: str
     order_type: OrderType = "on-demand"
     """Which kind was asked for; a spot order ends when somebody bids more than `usd_per_day`."""
+    disk_mb_per_s: float | None = None
+    """As advertised; how long an engine may take to load follows from it."""
     cap_usd_per_day: Decimal | None = None
     """The cap that it was bought under."""
     accepted: dict[str, Any]

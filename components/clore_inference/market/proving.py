@@ -29,7 +29,7 @@ from clore_inference.market.price import (
 )
 from clore_inference.market.request import OrderRequest
 from clore_inference.market.text import plain
-from clore_inference.market.wire import Order
+from clore_inference.market.wire import Order, as_amount
 
 LEAST_DEADLINE_S: Final = 300.0
 """What an adopted order gets at least: attesting a host that is up takes a minute."""
@@ -142,8 +142,10 @@ class Prover:
             ssh_host=active.ssh_host,
             ssh_port=active.ssh_port,
             http_url=active.http_url,
+            tcp_ports=active.tcp_ports,
             gpu=active.gpu,
             order_type=self.request.order_type,
+            disk_mb_per_s=as_amount(active.advertised.get("disk_speed")),
             cap_usd_per_day=self.request.max_usd_per_day,
             accepted=accepted,
         )
@@ -172,7 +174,7 @@ class Prover:
             rounds += 1
 
     def _allowed_s(self, order: Order, server_time: float | None) -> float:
-        deadline_s = self.request.deadline_s
+        deadline_s = self.request.deadline_at(order.down_mbps)
         if order.created_at is None or server_time is None:
             return deadline_s
         age = max(0.0, server_time - order.created_at)
@@ -204,6 +206,7 @@ class Prover:
             ssh_host=ssh[0],
             ssh_port=ssh[1],
             http_url=url,
+            tcp_ports=row.ports,
             gpu=row.advertised.gpu if row.advertised else self.request.gpu,
             advertised=row.specs,
             remaining_s=remaining_s,

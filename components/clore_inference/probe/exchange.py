@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import requests
@@ -73,6 +75,7 @@ class Exchange:
     def __post_init__(self) -> None:
         self._session.trust_env = not is_loopback(self.target.base_url)
         self._session.headers["User-Agent"] = USER_AGENT
+        self._trusted = _kept(self.target.certificate) if self.target.certificate else None
 
     def get(self, path: str, *, key: Secret | None) -> Answer:
         """GET a route."""
@@ -90,6 +93,8 @@ class Exchange:
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+        if self._trusted:
+            Path(self._trusted).unlink(missing_ok=True)
 
     def _ask(
         self, method: str, path: str, payload: Mapping[str, Any] | None, key: Secret | None
@@ -101,6 +106,7 @@ class Exchange:
                 self.target.url(path),
                 json=payload,
                 auth=_Bearer(key),
+                verify=self._trusted,
                 timeout=self._left(end),
                 allow_redirects=False,
                 stream=True,
@@ -129,6 +135,13 @@ class Exchange:
                 message = f"the answer is larger than {MAX_ANSWER_BYTES} bytes"
                 raise NoAnswer(message)
         return body
+
+
+def _kept(certificate: str) -> str:
+    """A file with the certificate, which is how the HTTP client takes it."""
+    with tempfile.NamedTemporaryFile("w", suffix=".pem", delete=False, encoding="ascii") as file:
+        file.write(certificate)
+    return file.name
 
 
 def _cause(error: requests.RequestException) -> str:

@@ -19,6 +19,8 @@ class Target:
     key: Secret
     model: str
     timeout_s: float = REQUEST_TIMEOUT_S
+    certificate: str = ""
+    """PEM that TLS must show; empty: whatever the public authorities vouch for."""
 
     def url(self, path: str) -> str:
         """Return the address of a route."""

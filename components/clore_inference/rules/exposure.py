@@ -15,6 +15,8 @@ LAUNCHER: Final = "clore_sglang"
 PROXY: Final = "clore_llamacpp"
 LISTEN: Final = "CLORE_INFERENCE_LISTEN"
 """Where the proxy in front of llama-server listens, `host:port`; its default is the loopback."""
+TLS: Final = "https://docs.clore.ai/dev-reference"
+"""Raw tcp ports of an order are passed on as they are; its http port's TLS ends at the relay."""
 DEFAULT_HOST: Final = {"vllm": "0.0.0.0", "sglang": "127.0.0.1", "llamacpp": "127.0.0.1"}
 """Where an engine listens when no flag says so."""
 
@@ -62,6 +64,15 @@ def _public(facts: Facts) -> Iterator[str]:
         )
 
 
+def _pointless(facts: Facts) -> Iterator[str]:
+    if facts.spec is None or facts.spec.tls != "host":
+        return
+    if facts.spec.host == "docker":
+        yield "tls is host, and a Docker host of your own has no relay that TLS could end at."
+    elif facts.spec.exposure != "public":
+        yield "tls is host, but the endpoint is private: SSH already goes to the host itself."
+
+
 def _private(facts: Facts) -> Iterator[str]:
     if facts.spec is None or facts.line is None or facts.spec.exposure != "private":
         return
@@ -89,5 +100,9 @@ RULES: Final = (
         "clore-exposure-keep-private", "mandatory", "private means loopback of the host",
         VLLM_SECURITY, "Pass --host 127.0.0.1 last, or set exposure: public.", _private,
         ("exposure",), seen="preview",
+    ),
+    Rule(
+        "clore-exposure-keep-tls-public", "mandatory", "TLS ends on the host of a public endpoint",
+        TLS, "Set exposure: public, or leave tls at relay.", _pointless, ("tls", "exposure", "host"),
     ),
 )  # fmt: skip

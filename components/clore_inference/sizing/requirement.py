@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import Final, Literal, TypedDict
 
 from clore_inference import catalog, units
+from clore_inference.sizing.deadline import acceptance
 from clore_inference.sizing.startup import IMAGE_BYTES
-from clore_inference.spec import API_PORT, SSH_PORT, DeploymentSpec
+from clore_inference.spec import API_PORT, SSH_PORT, TLS_PORT, DeploymentSpec
 
 SOLD_TO_SEEN: Final = 0.95
 """A machine sold with 256 GB reports about 250: what is sold, less firmware, counted in GiB."""
@@ -56,6 +57,8 @@ class OrderFields(TypedDict):
     ports: dict[int, str]
     max_replacements: int
     deadline_s: float
+    deadline_fixed_s: float
+    deadline_megabits: float
 
 
 class HostFields(TypedDict):
@@ -78,6 +81,12 @@ def disk_gb(spec: DeploymentSpec) -> float:
     """GB that must be free for weights and work, once the image is there."""
     size = spec.checkpoint.weights_bytes if spec.checkpoint else 0
     return round(size / units.GB) + WORKING_GB
+
+
+def ports(spec: DeploymentSpec) -> dict[int, str]:
+    """What is asked for at the purchase, since ports cannot change later; the mark comes besides."""
+    asked = {SSH_PORT: "tcp", API_PORT: "http"}
+    return asked | ({TLS_PORT: "tcp"} if spec.tls == "host" else {})
 
 
 def order_request_fields(spec: DeploymentSpec) -> OrderFields:
@@ -104,9 +113,25 @@ def order_request_fields(spec: DeploymentSpec) -> OrderFields:
         order_type=spec.order_type,
         spot_bid_usd_per_day=spec.spot_bid_usd_per_day,
         image=spec.image_name,
-        ports={SSH_PORT: "tcp", API_PORT: "http"},
+        ports=ports(spec),
         max_replacements=spec.max_replacements,
-        deadline_s=spec.accept_deadline_minutes * 60,
+        **_deadline(spec),
+    )
+
+
+class _DeadlineFields(TypedDict):
+    deadline_s: float
+    deadline_fixed_s: float
+    deadline_megabits: float
+
+
+def _deadline(spec: DeploymentSpec) -> _DeadlineFields:
+    """The parts of an acceptance deadline that the market puts together for each offer's link."""
+    at_one_mbps = {one.name: one.seconds for one in acceptance(spec, 1).budgets}
+    return _DeadlineFields(
+        deadline_s=acceptance(spec, float("inf")).seconds,
+        deadline_megabits=at_one_mbps.pop("image", 0),
+        deadline_fixed_s=sum(at_one_mbps.values()),
     )
 
 

@@ -67,7 +67,7 @@ class DeploymentSpec(BaseModel):
     countries: tuple[str, ...]
     excluded_countries: tuple[str, ...]
     max_replacements: int
-    accept_deadline_minutes: float
+    accept_deadline_minutes: float | None
 
     @classmethod
     def parse(cls, values: Mapping[str, object]) -> DeploymentSpec:
@@ -110,6 +110,14 @@ class DeploymentSpec(BaseModel):
             return ip_address(urlsplit(self.api_url).hostname or "").is_loopback
         except ValueError:
             return False
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether the engine listens on an order's loopback only, behind SSH or a TLS door.
+
+        In a container of one's own it listens on all: what the container publishes decides there.
+        """
+        return self.host == "clore" and (self.exposure == "private" or self.tls == "host")
 
     @property
     def shape(self) -> Topology:

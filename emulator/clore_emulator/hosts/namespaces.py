@@ -27,7 +27,12 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
+_SIOCSIFADDR = 0x8916
 _IFF_UP = 0x1
+
+OUTER_ADDRESS = "192.0.2.2"
+"""By which a container is reached from outside (RFC 5737: of documentation, nobody's): what listens
+on 127.0.0.1 alone is not reached by it."""
 
 
 def leave_outside() -> None:
@@ -59,6 +64,7 @@ def furnish(*, shm_bytes: int, meminfo: Path | None) -> None:
     if meminfo is not None:
         _mount(str(meminfo), "/proc/meminfo", None, _MS_BIND, None)
     _raise_loopback()
+    _take_outer_address()
 
 
 def die_with_parent(parent_pid: int, signum: signal.Signals) -> None:
@@ -86,6 +92,15 @@ def _raise_loopback() -> None:
         answer = fcntl.ioctl(probe, _SIOCGIFFLAGS, request)
         flags: int = struct.unpack("16sh14x", answer)[1]
         fcntl.ioctl(probe, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
+
+
+def _take_outer_address() -> None:
+    """Give the container the address that the relays connect to, as a second one of loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        address = socket.inet_aton(OUTER_ADDRESS)
+        # struct ifreq: the name, then sockaddr_in (family in host order, port, address).
+        request = struct.pack("16sHH4s8x", b"lo:1", socket.AF_INET, 0, address)
+        fcntl.ioctl(probe, _SIOCSIFADDR, request)
 
 
 def _mount(

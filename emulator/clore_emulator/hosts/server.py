@@ -14,6 +14,7 @@ from typing import Any, Final
 from clore_emulator.hosts import relay
 from clore_emulator.hosts.address import SSH
 from clore_emulator.hosts.children import Children
+from clore_emulator.hosts.namespaces import OUTER_ADDRESS
 from clore_emulator.hosts.plan import Plan
 from clore_emulator.hosts.scratch import Scratch
 from clore_emulator.hosts.sessions import handler
@@ -80,12 +81,17 @@ class Server:
         plan = self._plan
         for port, listener in self._sockets.items():
             if port != SSH:
-                self._run(relay.accept(listener, relay.tcp(relay.to_port(plan.loopback, port))))
+                self._run(relay.accept(listener, relay.tcp(relay.to_port(self._outer, port))))
         if plan.http_fd is not None and plan.http_port is not None:
-            inside = relay.to_port(plan.loopback, plan.http_port)
+            inside = relay.to_port(self._outer, plan.http_port)
             self._run(relay.accept(_inherited(plan.http_fd), relay.http(inside, self._page)))
         if plan.isolated or plan.loopback != _HUB_OUTSIDE:
             self._run(relay.accept(self._hub_listener(), self._hub_relay()))
+
+    @property
+    def _outer(self) -> str:
+        """Where relays come in; without a namespace there is only the loopback."""
+        return OUTER_ADDRESS if self._plan.isolated else self._plan.loopback
 
     def _hub_listener(self) -> socket.socket:
         return socket.create_server((self._plan.loopback, self._plan.hub_port), backlog=128)

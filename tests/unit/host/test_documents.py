@@ -61,6 +61,7 @@ def test_all_files_travel_and_an_engine_brings_its_door() -> None:
     assert set(travelling_files("engine")) - names == {
         "serving/clore_guard.py",
         "serving/clore_sglang.py",
+        "serving/clore_tls.py",
         *(f"serving/clore_llamacpp/{name}" for name in proxy_sources()),
     }
 

@@ -21,6 +21,7 @@ from .packages import InstallFailed
 from .ready import ask
 from .snapshot import NoSuchFile, expanded, snapshot
 from .stage import stage
+from .tls import TlsDoor
 
 RESTARTS = 3
 FIRST_BACKOFF_S = 5.0
@@ -55,6 +56,7 @@ class EngineRun:
         self.engine_key = secrets.token_hex(32)
         self.ready_since: Optional[float] = None  # noqa: UP045 - Python 3.9
         self.place: Optional[Path] = None  # noqa: UP045
+        self._door: Optional[TlsDoor] = None  # noqa: UP045
         self._process: Optional[subprocess.Popen[bytes]] = None  # noqa: UP045
         self._asked_at = 0.0
         self._stop_asked = False
@@ -71,6 +73,8 @@ class EngineRun:
         """
         try:
             self.place = self._installed()
+            if self.job.get("tls_port"):
+                self._door = TlsDoor(self.job, self.folder)
             refusal = self._refusal()
         except InstallFailed as error:
             if error.kind == "stopped":
@@ -78,7 +82,8 @@ class EngineRun:
                 return False
             refusal = Death(error.kind, error.text, worth_restarting=False)
         if refusal is None:
-            self.status.say(state="starting", stage="prepared", progress=None)
+            pem = self._door.pem if self._door else None
+            self.status.say(state="starting", stage="prepared", progress=None, certificate=pem)
             return True
         text = presentable(refusal.line, self._secrets())
         log = self.folder / "install.log"
@@ -131,6 +136,8 @@ class EngineRun:
             return self._run()
         except Stopped:
             self.end()
+            if self._door:
+                self._door.end()
             self.status.say(state="stopped", stage="stopped", engine=None, ended_at=time.time())
             return 0
 
@@ -150,6 +157,8 @@ class EngineRun:
     def _give_up(self, death: Death, restarts: int) -> int:
         kind = "crash_loop" if restarts >= RESTARTS and death.kind == "crashed" else death.kind
         text = presentable(death.line, self._secrets())
+        if self._door:
+            self._door.end()
         self.status.say(state="failed", engine=None, failure={"kind": kind, "text": text})
         return 1
 
@@ -167,6 +176,8 @@ class EngineRun:
         self._process = process
         self.status.say(engine=record.ProcessId.of(process.pid).kept(), spawned_at=time.time())
         while process.poll() is None:
+            if self._door:
+                self._door.keep()
             self._look(log)
             self._pause(POLL_S)
         record.kill_session(process.pid)
