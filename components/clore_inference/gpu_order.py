@@ -69,9 +69,9 @@ class Lease(Resource, module="clore", name="Lease"):
     """USD per day for the whole server, renter fee included."""
     ends_at: pulumi.Output[str]
     """Unix seconds at which the marketplace ends the order."""
-    down_mbps: pulumi.Output[str | None]
+    down_mbps: pulumi.Output[str]
     """The host's link as it was measured at acceptance; empty where it was not."""
-    disk_mb_per_s: pulumi.Output[str | None]
+    disk_mb_per_s: pulumi.Output[str]
     """Its disk as advertised."""
     request: pulumi.Output[str]
     """What was bought, as JSON."""

@@ -13,6 +13,7 @@ from clore_inference.on_order import (
     last_line,
     part_of,
     started_on,
+    told_of,
 )
 from clore_inference.settings import parsed
 
@@ -44,9 +45,7 @@ class HfCache(pulumi.ComponentResource):
         link = host_link(args)
         child = child_of(self, opts)
         triggers: list[pulumi.Input[str]] = [link["order_id"], job.id]
-        known = pulumi.Output.all(
-            **link, hf_token=args.get("hf_token"), usd_per_day=args.get("usd_per_day")
-        )
+        known = pulumi.Output.all(**link, **told_of(args), hf_token=args.get("hf_token"))
         started = started_on(
             name,
             link,

@@ -35,6 +35,11 @@ def host_link(args: Mapping[str, Any]) -> dict[str, pulumi.Output[str]]:
     return {**link, "private_key": pulumi.Output.secret(link["private_key"])}
 
 
+def told_of(args: Mapping[str, Any]) -> dict[str, Any]:
+    """What a part's messages and deadlines need of its order; each may be missing."""
+    return {name: args.get(name) for name in ("usd_per_day", "down_mbps", "disk_mb_per_s")}
+
+
 def goes_with(lease: pulumi.Resource, *, after: list[pulumi.Resource]) -> pulumi.ResourceOptions:
     """Options for a part that lives on the order of `lease`."""
     return pulumi.ResourceOptions(deleted_with=lease, replace_with=[lease], depends_on=after)

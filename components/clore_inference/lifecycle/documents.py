@@ -7,7 +7,7 @@ from typing import Any
 
 from clore_inference.host.bootstrap import start_document
 from clore_inference.host.following import follow_document
-from clore_inference.host.job import FetchJob, Job, ServeJob
+from clore_inference.host.job import FetchJob, Job
 from clore_inference.host.login import Login
 from clore_inference.lifecycle.installation import brought
 from clore_inference.secret import Secret

@@ -70,9 +70,16 @@ def _outputs(held: HeldOrder) -> dict[str, Any]:
         "http_url": held.http_url,
         "usd_per_day": str(held.usd_per_day),
         "ends_at": str(held.ends_at),
+        "down_mbps": _text(held.accepted.get("down_mbps")),
+        "disk_mb_per_s": _text(held.disk_mb_per_s),
         "held": held.model_dump_json(),
         "lost": "",
     }
+
+
+def _text(rate: object) -> str:
+    """A rate as an output: empty where nobody knows it."""
+    return "" if rate is None else str(rate)
 
 
 def diff(session: Session, state: Properties, inputs: Properties) -> Change:

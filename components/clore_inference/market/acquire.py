@@ -130,10 +130,10 @@ class _Acquisition:
     def _patience_s(self, sighting: Sighting) -> float:
         """An order on the server that this lease posted to last gets as long as a bought one."""
         post = self.lease.memory(self.market).last_post()
-        servers = {one.server_id for one in sighting.possible}
-        if post is not None and post.server_id in servers:
-            return self.request.deadline_s
-        return POSSIBLE_BOUND_S
+        asked = [one for one in sighting.possible if post and one.server_id == post.server_id]
+        return max(
+            (self.request.deadline_at(one.down_mbps) for one in asked), default=POSSIBLE_BOUND_S
+        )
 
     def _doubtful(self, sighting: Sighting) -> Ambiguous:
         first = sighting.possible[0].server_id if sighting.possible else None

@@ -21,7 +21,7 @@ from clore_inference.market.price import (
     headroom,
 )
 from clore_inference.market.request import OrderRequest
-from clore_inference.market.wire import Server, as_price
+from clore_inference.market.wire import Server, as_amount
 
 LEAST_STEP: Final = {USD: Decimal("0.01")}
 SMALLEST_UNIT: Final = Decimal("0.00000001")
@@ -65,7 +65,7 @@ def ask(server: Server, request: OrderRequest, usd_rate: Decimal | None) -> Ask 
 
 def _bid(server: Server, request: OrderRequest, rate: Decimal) -> Ask | Reason:
     """The configured bid, else the least that the server takes; always below the cap."""
-    floor = as_price(server.spot.get(request.currency))
+    floor = as_amount(server.spot.get(request.currency))
     if floor is None or floor <= 0:
         return Reason("no spot price", f"takes no bids in {request.currency}")
     bid: int | float = floor
@@ -88,7 +88,7 @@ def beyond_total(server: Server, request: OrderRequest, asked: Ask) -> Reason | 
     """
     if request.max_usd_total is None:
         return None
-    trials = exact(request.deadline_s) / units.SECONDS_PER_HOUR * request.max_replacements
+    trials = exact(request.longest_deadline_s) / units.SECONDS_PER_HOUR * request.max_replacements
     price = asked.usd_per_day * (1 + headroom(request.currency))
     lasting = units.per_hour(price) * exact(server.mrl)
     before = units.per_hour(request.max_usd_per_day) * trials

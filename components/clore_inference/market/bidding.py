@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from clore_inference.market.price import USD, all_in, exact
-from clore_inference.market.wire import as_price
+from clore_inference.market.wire import as_amount
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def bidding_of(body: Mapping[str, Any], currency: str) -> Bidding:
     offers = market.get("offers")
     rows = offers if isinstance(offers, list) else []
     bids = [bid for one in rows if (bid := _bid(one)) is not None]
-    floor = as_price(_object(_object(market.get("server")).get("min_pricing")).get(currency))
+    floor = as_amount(_object(_object(market.get("server")).get("min_pricing")).get(currency))
     return Bidding(
         all_in(exact(max(bids)) * rate, "spot") if bids else None,
         all_in(exact(floor) * rate, "spot") if floor else None,
@@ -53,7 +53,7 @@ def _object(value: object) -> Mapping[str, Any]:
 
 
 def _rate(market: Mapping[str, Any], currency: str) -> Decimal | None:
-    found = as_price(_object(market.get("currency_rates_in_usd")).get(currency))
+    found = as_amount(_object(market.get("currency_rates_in_usd")).get(currency))
     return exact(found) if found else None
 
 
@@ -62,4 +62,4 @@ def _bid(row: object) -> float | None:
     offer = _object(row)
     if offer.get("my") is True or offer.get("active") is False:
         return None
-    return as_price(offer.get("bid", offer.get("price")))
+    return as_amount(offer.get("bid", offer.get("price")))

@@ -161,7 +161,8 @@ class Purchase:
                 return None
             until = memory.quiet_until()
             if any(one.server_id == offer.server.id for one in sighting.possible):
-                until = max(until, begun + self.request.deadline_s)
+                allowed_s = self.request.deadline_at(offer.server.specs.net.down)
+                until = max(until, begun + allowed_s)
             if sighting.at >= until:
                 raise self._ambiguous(offer, answer, sighting)
             if sighting.at - said_at >= SAY_EVERY_S:

@@ -86,6 +86,8 @@ class Specs(_Row):
     gpuram: Number = 0
     ram: Number = 0
     disk: PlainText = ""
+    disk_speed: Any = None
+    """MB/s; unread by anything that chooses, so an odd one spoils no row."""
     net: Net = Net()
     pcie_width: Number = 0
     cpu: PlainText = ""
@@ -169,6 +171,12 @@ class Order(_Row):
         except ValidationError:
             return None
 
+    @property
+    def down_mbps(self) -> float:
+        """The link as advertised; 0 where the row does not say it."""
+        specs = self.advertised
+        return specs.net.down if specs is not None else 0.0
+
 
 class Wallet(_Row):
     """One row of GET /wallets; some have no balance."""
@@ -186,7 +194,7 @@ class ServerList:
     malformed: int
 
 
-def as_price(value: object) -> int | float | None:
+def as_amount(value: object) -> int | float | None:
     """Return an amount of an unchecked field as it came; None where it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         return None

@@ -328,8 +328,8 @@ OFFERS: Final = (
     Key(
         "acceptDeadlineMinutes",
         "number",
-        "Minutes from the accepted order to a proven host; after that the order is cancelled.",
-        15,
+        "Minutes from the accepted order to a proven host; after that the order is cancelled. Not set: from the image's size and the link that the offer advertises, at least 15.",
+        example="acceptDeadlineMinutes 30",
         least=1,
         most=120,
     ),
