@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from clore_emulator.hosts.hosts import can_isolate
 from support.rented import (
     SERVE_HERE,
     a_server,
@@ -44,6 +45,29 @@ async def test_two_hosts_listen_on_the_same_port_and_each_name_shows_its_own(
             ]
 
         await until(both_answer)
+
+
+@in_loop
+async def test_what_listens_on_the_hosts_own_loopback_is_not_reached_by_its_public_name(
+    root: Path,
+) -> None:
+    if not can_isolate():
+        pytest.skip("hosts here have no network of their own")
+    async with hosts_at(root) as hosts:
+        order = an_order()
+        address = await hosts.start(order, a_server())
+        await hosts.deployed(order["id"])
+        async with login(address.ssh_port_public) as connection:
+            program = SERVE_HERE.replace("0.0.0.0", "127.0.0.1")
+            script = "cat > serve.py; python3 serve.py mine >/dev/null 2>&1 </dev/null &"
+            await connection.run(script, input=program)
+
+            async def answers_inside() -> bool:
+                fetch = "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/')"
+                return (await connection.run(f'python3 -c "{fetch}"')).exit_status == 0
+
+            await until(answers_inside)
+        assert (await answer_of(address.http_port_public))[0] == 502
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
