@@ -167,9 +167,8 @@ def _command(props: Mapping[str, Any]) -> Facts | None:
     known, unknown = _plain(props)
     environment = known.get("environment")
     variables = environment if isinstance(environment, dict) else {}
-    return _engine_line(
-        _words(known.get("create")), unknown, "", {k: str(v) for k, v in variables.items()}
-    )
+    scripts = [*_words(known.get("create")), ";", *_words(known.get("update"))]
+    return _engine_line(scripts, unknown, "", {k: str(v) for k, v in variables.items()})
 
 
 def _engine_line(
@@ -178,7 +177,7 @@ def _engine_line(
     facts = Facts.of_engine_line(words, image=image, environment=environment)
     if facts is None:
         return None
-    relevant = {"command", "entrypoints", "create", "envs", "environment"}
+    relevant = {"command", "entrypoints", "create", "update", "envs", "environment"}
     return replace(facts, unknown=tuple(name for name in unknown if name in relevant))
 
 

@@ -180,3 +180,32 @@ def test_no_secret_value_is_repeated() -> None:
     )
     assert found
     assert canary not in str(found)
+
+
+RUN = "docker run -d --gpus all -p 8000:8000 -e HF_TOKEN=x vllm/vllm-openai:v0.32.0"
+
+
+@pytest.mark.parametrize("script", ["create", "update"])
+def test_a_command_that_runs_an_engines_container_is_judged_as_that_container(script: str) -> None:
+    found = told("command:remote:Command", {script: f"{RUN} some/model --max-model-len many"})
+    assert {
+        "clore-exposure-forbid-raw-engine", "clore-secret-forbid-in-line", "clore-image-pin-digest",
+        "clore-engine-match-flag-value", "clore-engine-require-tool-parser",
+    } <= set(found)  # fmt: skip
+    assert "x" not in str(found["clore-secret-forbid-in-line"]).split(), "no value is repeated"
+
+
+@pytest.mark.parametrize(
+    "create",
+    ["docker pull vllm/vllm-openai:v0.32.0", "docker run --rm nginx:1", "echo vllm/vllm-openai run"],
+)
+def test_a_command_that_runs_no_engine_is_left_alone(create: str) -> None:
+    assert told("command:remote:Command", {"create": create}) == {}
+
+
+def test_a_container_that_repeats_its_images_entry_point_is_refused_as_the_engine_would() -> None:
+    container = {"image": "vllm/vllm-openai:v0.32.0", "command": [*RAW, "--port", "8000"]}
+    text = str(told(CONTAINER, container)["clore-engine-match-flag-value"])
+    assert "stands where no flag takes it" in text
+    container["entrypoints"] = ["/usr/bin/env"]
+    assert "clore-engine-match-flag-value" not in told(CONTAINER, container)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 from clore_inference import catalog
 from clore_inference.engines.command import EngineCommand, EngineName
@@ -13,6 +15,9 @@ IMAGES: dict[str, EngineName] = {
     "lmsysorg/sglang": "sglang",
     "ggml-org/llama.cpp": "llamacpp",
 }
+ENTRYPOINTS: dict[str, tuple[str, ...]] = {"vllm/vllm-openai": ("vllm", "serve")}
+"""Of images that start their engine themselves: the words behind them begin with the model."""
+RUNNERS = ("docker", "podman", "nerdctl")
 STARTS: dict[tuple[str, ...], EngineName] = {
     ("vllm", "serve"): "vllm",
     ("-m", "vllm.entrypoints.openai.api_server"): "vllm",
@@ -27,8 +32,14 @@ STARTS: dict[tuple[str, ...], EngineName] = {
 def recognise(
     argv: Sequence[str], *, image: str = "", environment: Mapping[str, str] | None = None
 ) -> EngineCommand | None:
-    """Return the engine line in a container's or a command's words; None if it starts no engine."""
-    words = tuple(argv)
+    """Return the engine line in a container's or a command's words; None if it starts no engine.
+
+    A command that runs a container (`docker run … IMAGE …`) is read as the container that it runs.
+    """
+    words, variables = tuple(argv), dict(environment or {})
+    if not image and (run := contained(words)):
+        image, words = run.image, run.words
+        variables |= run.environment
     engine = _by_start(words) or _by_image(image)
     if engine is None:
         return None
@@ -37,10 +48,43 @@ def recognise(
         version=_version(image, engine),
         argv=words,
         suffix_from=len(words),
-        environment=dict(environment or {}),
+        environment=variables,
         image=image,
         port=0,
     )
+
+
+class ContainerRun(NamedTuple):
+    """What `docker run`, or podman's or nerdctl's, starts."""
+
+    image: str
+    words: tuple[str, ...]
+    """As the image starts them: with its entry point."""
+    environment: dict[str, str]
+
+
+def contained(words: Sequence[str]) -> ContainerRun | None:
+    """Return the engine's container that a command runs; None if it runs none."""
+    for at, word in enumerate(words):
+        before = words[:at]
+        if _by_image(word) and "run" in before and any(_is_runner(one) for one in before):
+            own = ENTRYPOINTS.get(_name(word), ()) if "--entrypoint" not in before else ()
+            return ContainerRun(word, (*own, *words[at + 1 :]), _variables(before))
+    return None
+
+
+def _is_runner(word: str) -> bool:
+    return word.rpartition("/")[2] in RUNNERS
+
+
+def _name(image: str) -> str:
+    return next((name for name in IMAGES if name in image), "")
+
+
+def _variables(words: Sequence[str]) -> dict[str, str]:
+    given = [after for word, after in pairwise(words) if word in ("-e", "--env")]
+    given += [word.partition("=")[2] for word in words if word.startswith("--env=")]
+    return {name: value for name, equals, value in (one.partition("=") for one in given) if equals}
 
 
 def before_flags(words: Sequence[str]) -> tuple[str, ...]:
