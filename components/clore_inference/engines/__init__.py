@@ -42,7 +42,7 @@ def command(spec: DeploymentSpec) -> EngineCommand:
     return planned(spec)
 
 
-def not_built(spec: DeploymentSpec) -> str:
+def not_built(spec: DeploymentSpec) -> str:  # noqa: ARG001 - all that is planned today is served
     """Why this version does not serve `spec`, although it can plan it; empty if it does."""
     return ""
 
