@@ -53,13 +53,13 @@ def docker_provider(
     """
     daemon = docker_host.daemon_of(spec)
     address: pulumi.Input[str] = daemon.address
-    silent = why_silent(daemon) if pulumi.runtime.is_dry_run() else ""
+    silent = why_silent(daemon)
     if silent:
-        pulumi.log.warn(
-            f"the Docker engine at {daemon.address} does not answer: {silent}. This preview shows "
-            "what was never compared with it; `pulumi up` needs it. Start Docker, or set dockerHost.",
-            opts.parent,
-        )
+        what = f"the Docker engine at {daemon.address} does not answer: {silent}"
+        if not pulumi.runtime.is_dry_run():
+            raise pulumi.RunError(f"{what}. Nothing was changed. Start Docker, or set dockerHost.")
+        notice = "nothing was compared with it, so what it has may be shown as an update"
+        pulumi.log.warn(f"{what}; {notice}. `pulumi up` needs it: start Docker.", opts.parent)
         address = _not_known_yet()
     return docker.Provider(
         f"{name}-{daemon.id}",
@@ -126,7 +126,7 @@ def fetched(
         document=pulumi.Output.secret(
             known.apply(lambda values: docker_host.follow(job, spec, place, values))
         ),
-        triggers=[spec.docker_host, volume.name, job.id],
+        triggers=[spec.docker_host, docker_host.volume_name(project), job.id],
         opts=_after(child, volume, image),
     )
     return last_line(arrived), arrived

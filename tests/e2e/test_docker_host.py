@@ -6,7 +6,6 @@ The tests of this module tell one story on one stack, in their order.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -211,7 +210,14 @@ def test_a_preview_needs_no_docker_engine(box: DockerRental, parts: Engine, tmp_
         assert seen.changes["create"] > 5
     finally:
         stranger.close()
-    # The same stack, seen from a machine without the socket.
-    shutil.copytree(box.backend, tmp_path / "state")
-    elsewhere = box.preview()
-    assert set(elsewhere.changes) == {"same"}, elsewhere.text
+    box.unplug()
+    try:
+        seen = box.preview()
+        assert seen.code == 0, seen.text
+        assert not {"create", "delete", "replace"} & set(seen.changes), seen.text
+        refused = box.up()
+        assert "does not answer" in refused.text
+        assert refused.code != 0
+    finally:
+        box.plug()
+    assert set(box.preview().changes) == {"same"}

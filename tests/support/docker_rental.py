@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import socket
 from pathlib import Path
@@ -32,6 +31,7 @@ class DockerRental(Project):
         engine: Engine,
         docker: DockerEngine,
         market: Market,
+        environment_too: dict[str, str] | None = None,
         **settings: str,
     ) -> DockerRental:
         copy_project(directory)
@@ -44,14 +44,14 @@ class DockerRental(Project):
             "PYTHONPATH": str(REPOSITORY / "components"),
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         }
-        if "SSH_AUTH_SOCK" in os.environ:
-            environment["SSH_AUTH_SOCK"] = os.environ["SSH_AUTH_SOCK"]
         rental = cls(directory, engine, environment=environment)
         rental.docker, rental.market, rental.name, rental.port = docker, market, name, free_port()
+        rental.environment |= environment_too or {}
         rental.create_stack()
+        rental.plug()
         wanted = {
             "host": "docker",
-            "dockerHost": docker.address,
+            "dockerHost": f"unix://{rental.socket}",
             "dockerGpus": "none",
             "dockerPort": str(rental.port),
             "image": IMAGES["vllm"],
@@ -68,6 +68,17 @@ class DockerRental(Project):
     @property
     def volume(self) -> str:
         return f"{self.name}-weights"
+
+    @property
+    def socket(self) -> Path:
+        """A way of the project's own to the Docker engine's socket, to be taken away."""
+        return self.directory / "docker.sock"
+
+    def plug(self) -> None:
+        self.socket.symlink_to(self.docker.address.removeprefix("unix://"))
+
+    def unplug(self) -> None:
+        self.socket.unlink()
 
     def ask(self, document: dict[str, Any], *, address: str = "127.0.0.1") -> Any:
         """Send a chat to the endpoint with its key."""
