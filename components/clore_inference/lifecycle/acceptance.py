@@ -70,7 +70,7 @@ class Acceptance:
             return
         raise HostRejected(
             f"order {order.order_id} on server {order.server_id} is slow, not false: {found.words}",
-            reason=f"slow: {found.measured_mbps:.0f} Mbps measured, {_advertised(order)} advertised",
+            reason=f"slow: {found.measured_mbps:g} Mbps measured, {_advertised(order)} advertised",
         )
 
 

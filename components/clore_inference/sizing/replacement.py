@@ -34,7 +34,7 @@ class Weighed(BaseModel):
         there = f"{units.duration(self.elsewhere_s)} and {units.usd(self.elsewhere_usd)}"
         verdict = "it is kept" if self.keep else "it is left"
         return (
-            f"its link brings {self.measured_mbps:.0f} Mbps: the weights take {here}, a new order "
+            f"its link brings {self.measured_mbps:g} Mbps: the weights take {here}, a new order "
             f"with its fee, image and weights {there}: {verdict}"
         )
 
