@@ -57,6 +57,16 @@ class Progress:
             text += f", {rate(speed)}, {duration((total - done) / speed)} left"
         return text
 
+    def _arrived(self, status: Mapping[str, Any], now_s: float) -> str:
+        """How far an install is, where it is fetching."""
+        progress = status.get("progress") or {}
+        done, total = int(progress.get("bytes_done", 0)), int(progress.get("bytes_total", 0))
+        if not total or not str(status.get("stage")).startswith("fetching"):
+            return ""
+        speed = self._rate(now_s, done)
+        left = f", {rate(speed)}, {duration((total - done) / speed)} left" if speed > 0 else ""
+        return f": {amounts(done, total)} ({100 * done // total} %){left}"
+
     def _rate(self, now_s: float, done: int) -> float:
         """Bytes per second over the window; 0 until two measurements are apart."""
         samples = self._samples
@@ -69,6 +79,8 @@ class Progress:
     def _engine(self, status: Mapping[str, Any], now_s: float) -> str:
         elapsed = now_s - (now_s if self._since is None else self._since)
         text = f"engine: {status.get('state')}, {status.get('stage') or 'starting'}"
+        if status.get("state") == "installing":
+            return text + self._arrived(status, now_s)
         restarts = int(status.get("restarts") or 0)
         if restarts:
             text += f", restart {restarts}"

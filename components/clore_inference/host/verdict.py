@@ -36,6 +36,8 @@ class Failure:
     kind: str
     text: str
     tail: tuple[str, ...]
+    kept: bool = False
+    """It never took the place of what ran before, which goes on."""
 
 
 Verdict = Wait | Done | StartAgain | Failure
@@ -77,4 +79,5 @@ def _failed(status: Mapping[str, Any]) -> Verdict:
     age_s = float(status.get("now") or 0) - float(status.get("updated_at") or 0)
     if status.get("told") or age_s > FRESH_FAILURE_S:
         return StartAgain(f"an earlier start failed ({kind})")
-    return Failure(kind, text, tuple(str(line) for line in status.get("tail") or ()))
+    tail = tuple(str(line) for line in status.get("tail") or ())
+    return Failure(kind, text, tail, bool(status.get("kept")))

@@ -55,8 +55,10 @@ DEATHS = {
     ],
     "driver": [
         "RuntimeError: The NVIDIA driver on your system is too old (found version 12040).",
-        "RuntimeError: CUDA error: no kernel image is available for execution on the device",
         "CUDA driver version is insufficient for CUDA runtime version",
+    ],
+    "no_kernel_image": [
+        "RuntimeError: CUDA error: no kernel image is available for execution on the device",
     ],
     "weights_missing": [
         (

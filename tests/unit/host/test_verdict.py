@@ -56,7 +56,7 @@ def test_a_failure_says_what_is_true_what_it_costs_and_what_to_run() -> None:
         "the weights of mistralai/X at abc did not arrive on h:22: gated: 403 Forbidden. "
         "order 123 goes on at 1.72 USD/h. Accept the license at https://huggingface.co/mistralai/X "
         "with the account of this token (hfToken or HF_TOKEN). Then run `pulumi up` again, or end "
-        "the order with `pulumi destroy`."
+        "all of it with `pulumi destroy`."
     )
 
 
