@@ -33,6 +33,8 @@ WISHES: dict[str, dict[str, str]] = {
 SIGNATURES = {"vllm": "vllm-0.32.0", "llamacpp": "b11434"}
 """How the real ones name themselves in `system_fingerprint`; the simulators do not."""
 ATTEMPTS = 1000
+AT_WORK = {"vllm": 8, "llamacpp": 1}
+"""How many requests an engine works on at once; llama-server lets the others wait."""
 ABORTED = 8
 
 
@@ -110,7 +112,7 @@ def test_a_thousand_hostile_requests_move_no_token(endpoint: Endpoint) -> None:
     before = endpoint.tokens()
     sent = hostile.attempts(ATTEMPTS, endpoint.key)
     answered = list(asyncio.run(hostile.send_all(endpoint.url, sent)))
-    odd = Counter((one.kind, status) for one, status in answered if status not in one.allowed)
+    odd = Counter((one.kind, status) for one, status in answered if not one.permits(status))
     assert not odd, odd
     assert endpoint.becomes_idle(), "something is left running"
     assert endpoint.tokens() == before, "a hostile request made the engine read or write"
@@ -118,7 +120,8 @@ def test_a_thousand_hostile_requests_move_no_token(endpoint: Endpoint) -> None:
 
 
 def test_nothing_is_left_running_after_clients_have_gone(endpoint: Endpoint) -> None:
-    gone = [endpoint.chat("Go on forever", stream=True, max_tokens=30_000) for _ in range(ABORTED)]
+    at_once = AT_WORK[endpoint.engine]
+    gone = [endpoint.chat("Go on forever", stream=True, max_tokens=30_000) for _ in range(at_once)]
     for answer in gone:
         assert next(answer.iter_lines()).startswith(b"data:")
     assert endpoint.running() >= 1

@@ -21,6 +21,7 @@ AT_ONCE: Final = 12
 ANSWER_WITHIN_S: Final = 40.0
 LARGEST_BYTES: Final = 8 * 1024 * 1024
 LONG_BYTES: Final = 200_000
+BAD_GATEWAY: Final = 502
 
 UNGUARDED: Final = (
     ("POST", "/invocations"), ("POST", "/tokenize"), ("POST", "/detokenize"), ("GET", "/metrics"),
@@ -63,6 +64,10 @@ class Hostile:
     """What it may get; None is a hang-up."""
     hold_s: float | None = None
     """Leave after so many seconds without waiting for an answer."""
+
+    def permits(self, status: int | None) -> bool:
+        """Whether this may come back; a relay in front says 502 where the door hung up."""
+        return status in self.allowed or (status == BAD_GATEWAY and None in self.allowed)
 
 
 def request(method: str, path: str, body: bytes = b"", *headers: str, length: bool = True) -> bytes:
