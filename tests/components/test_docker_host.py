@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from functools import cache
 from typing import Any
 
 import pulumi
@@ -18,8 +19,14 @@ LOOP = asyncio.new_event_loop()
 """Whatever ran before may have left this thread without one. It stays open: tasks outlive a test."""
 TOKEN = "hf_" + "canary" * 5
 BOX = {"host": "docker", "docker_host": "ssh://me@gpu.lan", "license_use": "evaluation"}
-CONTAINER, VOLUME = "docker:index/container:Container", "docker:index/volume:Volume"
-PROVIDER, IMAGE = "pulumi:providers:docker", "docker:index/remoteImage:RemoteImage"
+WHOLE: dict[str, Any] = {
+    "hf_token": TOKEN,
+    "docker_port": 9000,
+    "docker_host_key": "ssh-ed25519 AAAAC3Nz",
+}
+SHORTER: dict[str, Any] = {"max_model_len": 32768}
+CONTAINER = "docker:index/container:Container"
+PROVIDER = "pulumi:providers:docker"
 
 
 class Registered(mocks.Mocks):
@@ -40,18 +47,23 @@ class Registered(mocks.Mocks):
         return row
 
 
+@cache
 def registered(**wishes: Any) -> Registered:
     asyncio.set_event_loop(LOOP)
     recorder = Registered()
     mocks.set_mocks(recorder, project="shop", stack="prod", preview=True)
     args: Any = {**BOX, **wishes}
 
-    pulumi.runtime.test(lambda: MistralDeployment("llm", args) and None)()
+    def build() -> None:
+        MistralDeployment("llm", args)
+
+    as_program: Any = pulumi.runtime.test
+    as_program(build)()
     return recorder
 
 
 def test_nothing_is_rented_and_every_part_is_there() -> None:
-    found = registered()
+    found = registered(**WHOLE)
     assert not [kind for kind in found.rows if "Lease" in kind or "GpuOrder" in kind]
     for kind in ("HfCache", "InferenceServer", "HealthCheck"):
         assert len(found.rows[f"clore:index:{kind}"]) == 1
@@ -59,7 +71,7 @@ def test_nothing_is_rented_and_every_part_is_there() -> None:
 
 
 def test_the_container_is_what_was_asked_for() -> None:
-    container = registered(docker_port=9000).one(CONTAINER)
+    container = registered(**WHOLE).one(CONTAINER)
     assert container["name"] == "shop-prod"
     assert container["gpus"] == "all"
     assert container["ports"] == [{"internal": 8000, "external": 9000, "ip": "127.0.0.1"}]
@@ -75,7 +87,8 @@ def test_the_container_is_what_was_asked_for() -> None:
 
 
 def test_public_is_published_on_purpose_only() -> None:
-    (port,) = registered(exposure="public").one(CONTAINER)["ports"]
+    wishes = {"docker_host": "ssh://me@other.lan", "exposure": "public"}
+    (port,) = registered(**wishes).one(CONTAINER)["ports"]
     assert port["ip"] == "0.0.0.0"
 
 
@@ -101,9 +114,7 @@ def test_nothing_of_a_job_and_no_secret_stands_in_the_container() -> None:
 
 def test_the_token_reaches_a_follower_on_standard_input_as_a_secret() -> None:
     (weights,) = (
-        row
-        for row in registered(hf_token=TOKEN).rows["command:local:Command"]
-        if "weights" in row["name"]
+        row for row in registered(**WHOLE).rows["command:local:Command"] if "weights" in row["name"]
     )
     assert TOKEN in str(weights["stdin"])
     assert "4dabf18193072939515e22adb298388d" in weights["stdin"], "marked as a secret"
@@ -111,7 +122,7 @@ def test_the_token_reaches_a_follower_on_standard_input_as_a_secret() -> None:
 
 
 def test_a_host_key_is_pinned_in_the_words_of_every_ssh_command() -> None:
-    provider = registered(docker_host_key="ssh-ed25519 AAAAC3Nz").one(PROVIDER)
+    provider = registered(**WHOLE).one(PROVIDER)
     words = str(provider["sshOpts"])
     assert "StrictHostKeyChecking=yes" in words
     assert "KnownHostsCommand=/bin/echo %H ssh-ed25519 AAAAC3Nz" in words
@@ -120,7 +131,8 @@ def test_a_host_key_is_pinned_in_the_words_of_every_ssh_command() -> None:
 
 def test_another_docker_host_is_another_provider_so_that_all_is_made_there() -> None:
     here, there = (
-        registered(docker_host=f"ssh://me@{name}").one(PROVIDER)["name"] for name in ("a", "b")
+        registered(**wishes).one(PROVIDER)["name"]
+        for wishes in (WHOLE, {"docker_host": "ssh://me@other.lan", "exposure": "public"})
     )
     assert here != there
 
