@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from clore_inference import catalog
 from clore_inference.rules.plan import Plan
+from clore_inference.sizing import host_requirement_fields, order_request_fields
 from clore_inference.spec import DeploymentSpec, Finding
 from clore_inference.units import duration, size, usd
 
@@ -104,7 +105,18 @@ def _on_what(plan: Plan) -> Answer:
     return Answer(
         question="On what?",
         answer=f"{spec.shape.count}x {spec.gpu.smi_name} in {where}. {verdict}",
-        details=(*bill, *(f"Speed of {one}." for one in speed)),
+        details=(*bill, _machine(spec), *(f"Speed of {one}." for one in speed)),
+    )
+
+
+def _machine(spec: DeploymentSpec) -> str:
+    """What the rest of the machine must have, as it is asked of offers and proven on the host."""
+    offer, host = order_request_fields(spec), host_requirement_fields(spec)
+    shared = f", {host['min_shm_gb']:g} GB of /dev/shm" if host["min_shm_gb"] else ""
+    return (
+        f"The machine: {offer['min_memory_gb']:g} GiB of memory, {offer['min_disk_gb']:g} GB of disk, a "
+        f"link of {offer['min_down_mbps']:g} Mbps, CUDA {offer['min_cuda']}, driver "
+        f"{host['min_driver']}{shared}."
     )
 
 

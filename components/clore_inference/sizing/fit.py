@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from clore_inference import units
+from clore_inference import catalog, units
 from clore_inference.sizing.memory import divides, kv_bytes_per_token
 from clore_inference.spec import DeploymentSpec
 
@@ -150,10 +150,27 @@ def _changes(spec: DeploymentSpec) -> list[tuple[dict[str, object], str]]:
     ]
     if spec.precision == "bf16":
         changes.append(({"precision": "fp8"}, "set precision fp8, half the weights"))
-    if spec.engine != "llamacpp":
+    if spec.engine == "llamacpp":
+        changes += _smaller_files(spec)
+    else:
         changes += [
             ({"topology": topology}, f"set topology {topology}")
             for topology in ("4xH100", "2xH200", "8xH100", "4xH200")
             if topology != spec.topology
         ]
     return changes
+
+
+def _smaller_files(spec: DeploymentSpec) -> list[tuple[dict[str, object], str]]:
+    """Stronger quantizations, the gentlest first."""
+    now = spec.checkpoint.weights_bytes if spec.checkpoint else 0
+    rows = [catalog.checkpoint(spec.release, one) for one in spec.engine_row.precisions]
+    smaller = [row for row in rows if row and row.weights_bytes < now]
+    smaller.sort(key=lambda row: -row.weights_bytes)
+    return [
+        (
+            {"precision": row.precision},
+            f"set precision {row.precision}, {units.size(row.weights_bytes)}",
+        )
+        for row in smaller
+    ]

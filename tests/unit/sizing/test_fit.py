@@ -133,6 +133,18 @@ def test_one_h100_with_an_f16_cache_is_told_which_cache_fits() -> None:
     )
 
 
+def test_one_h100_with_an_f16_cache_is_told_which_files_are_small_enough() -> None:
+    """Gentlest first; Q4_K_S and 11 GiB of f16 cache are 80.5 GiB, IQ4_XS and the cache 76.9."""
+    wish = {"topology": "1xH100", "engine": "llamacpp", "maxModelLen": 32768}
+    told = [one for one in fit(a_spec(**wish, precision="q4_k_m")).remedies if "precision" in one]
+    assert told == [
+        "would fit: set precision iq4_xs, 69.1 GB",
+        "would fit: set precision q3_k_m, 63.3 GB",
+    ]
+    for remedy in told:
+        assert fit(a_spec(**wish, precision=remedy.split()[4].rstrip(","))).fits
+
+
 def test_every_remedy_really_fits() -> None:
     spec = a_spec(topology="2xH200", precision="bf16", maxModelLen=131072)
     for remedy in fit(spec).remedies:
