@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -89,6 +90,10 @@ class Rental(Project):
             text=True,
             timeout=120,
         )
+
+    def cli(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `clore-inference`."""
+        return self.shell(str(Path(sys.executable).parent / "clore-inference"), *words)
 
     def wait_until_engine_is(self, state: str) -> None:
         """Return when the host itself says so of its engine."""
