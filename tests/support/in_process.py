@@ -30,7 +30,13 @@ class Home:
 
     def fetch(self, hub: SmallHub, *, token: str = "", scale: float = FAST, **job: Any) -> Any:
         """Run one fetch to its end; raises its Refusal."""
-        wanted = FetchJob(**{"repository": REPOSITORY, "endpoint": hub.url, **job})
+        return self.fetch_from(hub.url, token=token, scale=scale, **job)
+
+    def fetch_from(
+        self, endpoint: str, *, token: str = "", scale: float = FAST, **job: Any
+    ) -> dict[str, Any]:
+        """The same from any hub."""
+        wanted = FetchJob(**{"repository": REPOSITORY, "endpoint": endpoint, **job})
         (self.folder / "start").mkdir(exist_ok=True)
         self.last = Fetch(
             huggingface_hub,

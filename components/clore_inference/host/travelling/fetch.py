@@ -84,6 +84,7 @@ class Fetch:
             raise Refusal("not_found", "no file of the repository matches the wanted patterns")
         self._download(self._large(), commit)
         snapshot = self._persist(self._laid_out)
+        self._forget_listing(commit)
         self.phase = "verifying"
         self._each(lambda one: self._verify(one, commit), list(self.files))
         return {
@@ -200,6 +201,15 @@ class Fetch:
                 ignore_patterns=list(self.job["ignore_patterns"]) or None,
             )
         )
+
+    def _forget_listing(self, commit: str) -> None:
+        """Remove the list of all files that newer clients keep beside a snapshot.
+
+        With it, a client that is offline calls a snapshot of one layout incomplete
+        (`_raise_if_incomplete_snapshot`, huggingface_hub 2.x); vLLM looks a model up like that when
+        it is offline (`get_model_path`).
+        """
+        (self.storage / "trees" / f"{commit}.json").unlink(missing_ok=True)
 
     def _verify(self, one: Wanted, commit: str) -> None:
         """Check a file of the snapshot by size and hash, once for each state of its blob."""
