@@ -54,7 +54,7 @@ def connect(
         environment=os.environ,
     )
     with reached(endpoint, note) as base_url:
-        upstream = Upstream.of(base_url, endpoint.key)
+        upstream = Upstream.of(base_url, endpoint.key, endpoint.certificate)
         relay = Relay(upstream, (lambda _: None) if quiet else note)
         asyncio.run(serve(relay, port, lambda bound: _greet(endpoint, base_url, bound)))
     billing = f", and order {endpoint.order_id} goes on billing" if endpoint.order_id else ""

@@ -39,14 +39,17 @@ class Upstream:
     tls: bool
     prefix: bytes
     key: Secret
+    certificate: str = ""
+    """PEM that TLS must show; empty: whatever the public authorities vouch for."""
 
     @classmethod
-    def of(cls, base_url: str, key: Secret) -> Upstream:
+    def of(cls, base_url: str, key: Secret, certificate: str = "") -> Upstream:
         """Return the upstream of a checked address."""
         parts = urlsplit(base_url)
         tls = parts.scheme == "https"
         port = parts.port or (443 if tls else 80)
-        return cls(parts.hostname or "", port, tls, parts.path.rstrip("/").encode(), key)
+        prefix = parts.path.rstrip("/").encode()
+        return cls(parts.hostname or "", port, tls, prefix, key, certificate)
 
     @property
     def authority(self) -> bytes:
@@ -100,7 +103,8 @@ class Relay:
     def __init__(self, upstream: Upstream, say: Callable[[str], None]) -> None:
         self._upstream = upstream
         self._say = say
-        self._tls = ssl.create_default_context() if upstream.tls else None
+        pinned = upstream.certificate or None
+        self._tls = ssl.create_default_context(cadata=pinned) if upstream.tls else None
 
     async def listen(self, port: int) -> asyncio.Server:
         """Start to serve; raises OSError when the port is taken. Port 0 takes a free one."""

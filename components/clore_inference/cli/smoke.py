@@ -79,7 +79,12 @@ def proven(
         environment=os.environ,
     )
     with reached(endpoint, note) as base_url:
-        target = Target(base_url=base_url, key=endpoint.key, model=model or endpoint.model)
+        target = Target(
+            base_url=base_url,
+            key=endpoint.key,
+            model=model or endpoint.model,
+            certificate=endpoint.certificate,
+        )
         report = conformance(target, deadline_s=deadline_s, say=note)
     return replace(report, base_url=endpoint.url or base_url)
 

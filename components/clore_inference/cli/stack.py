@@ -39,6 +39,8 @@ class Endpoint:
     port: int = API_PORT
     docker: Daemon | None = None
     """The Docker engine of one's own that serves it, on `port` of its host's loopback."""
+    certificate: str = ""
+    """PEM that TLS at `url` must show; empty: whatever the public authorities vouch for."""
     order_id: str = ""
     usd_per_day: str = ""
 
@@ -135,6 +137,7 @@ def endpoint_of(found: Mapping[str, Any], replica: str | None = None) -> Endpoin
         login=_login(ssh),
         docker=_daemon(docker),
         port=int(docker.get("port") or ssh.get("remotePort") or API_PORT),
+        certificate=str(found.get("endpointCertificate") or ""),
         order_id=str(found.get("orderId") or ""),
         usd_per_day=str(found.get("usdPerDay") or ""),
     )

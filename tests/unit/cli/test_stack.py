@@ -58,6 +58,11 @@ def test_a_stack_without_ssh_is_reached_by_its_name() -> None:
     assert endpoint_of({**OUTPUTS, "ssh": None}).login is None
 
 
+def test_a_stack_whose_tls_ends_on_its_host_brings_the_certificate() -> None:
+    assert endpoint_of(OUTPUTS).certificate == ""
+    assert endpoint_of({**OUTPUTS, "endpointCertificate": "PEM"}).certificate == "PEM"
+
+
 def test_missing_outputs_are_named_at_once() -> None:
     with pytest.raises(ConfigError, match=r"endpointKey.*model"):
         endpoint_of({"endpoint": "x"})

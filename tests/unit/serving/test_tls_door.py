@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from clore_inference.cli.relay import Relay, Upstream
 from clore_inference.host.travelling import tls
 from clore_inference.host.travelling.packages import InstallFailed
+from clore_inference.secret import Secret
 from clore_inference.serving.tls_door import Door, context
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="there is no openssl here")
@@ -113,3 +115,24 @@ def test_a_host_without_openssl_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(InstallFailed, match="no openssl"):
         tls.certificate(["n1.example.net"])
+
+
+def test_connect_goes_through_the_door_with_its_certificate_and_not_without(
+    certificate: Path,
+) -> None:
+    said: list[str] = []
+
+    async def ask(pem: str) -> bytes:
+        async with doors(certificate) as port:
+            upstream = Upstream.of(f"https://127.0.0.1:{port}", Secret("k"), pem)
+            server = await Relay(upstream, said.append).listen(0)
+            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.write(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\nbye")
+            answer = await asyncio.wait_for(reader.read(-1), 10)
+            writer.close()
+            server.close()
+            return answer
+
+    assert b"Authorization: Bearer k" in asyncio.run(ask(certificate.read_text(encoding="ascii")))
+    assert b"502 Bad Gateway" in asyncio.run(ask(""))
+    assert "SSLCertVerificationError" in said[-1]
