@@ -17,6 +17,8 @@ from support.docker_engine import HOW_TO_GET, DockerEngine, a_docker_engine
 from support.docker_rental import IMAGES, DockerRental
 from support.engine import HOW_TO_GET_OFFICIAL, Engine, has_plugin, official_engine
 from support.market import Market, wait_until
+from support.real_sshd import HOW_TO_GET as HOW_TO_GET_SSHD
+from support.real_sshd import a_real_sshd
 
 pytestmark = [
     pytest.mark.e2e,
@@ -29,6 +31,7 @@ QUESTION = {
     "model": "mistral-medium-3.5",
     "messages": [{"role": "user", "content": "Are you there?"}],
 }
+OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHf75TYLQxImqKdhEjAh9sQEEG/QSSZONmhdEQ7zRHG2"
 
 
 @pytest.fixture(scope="module")
@@ -221,3 +224,34 @@ def test_a_preview_needs_no_docker_engine(box: DockerRental, parts: Engine, tmp_
     finally:
         box.plug()
     assert set(box.preview().changes) == {"same"}
+
+
+def test_over_ssh_it_is_the_same_and_only_the_pinned_host_key_is_taken(
+    docker: DockerEngine, parts: Engine, hub: Market, tmp_path: Path
+) -> None:
+    with a_real_sshd(tmp_path / "sshd", {"DOCKER_HOST": docker.address}) as sshd:
+        if sshd is None:
+            pytest.skip(HOW_TO_GET_SSHD)
+        rental = DockerRental.create(
+            tmp_path / "far",
+            parts,
+            docker,
+            hub,
+            environment_too={"SSH_AUTH_SOCK": sshd.agent},
+            dockerHost=f"ssh://root@127.0.0.1:{sshd.port}",
+            dockerHostKey=OTHER_KEY,
+        )
+        try:
+            assert rental.preview().code == 0, "a preview does not connect"
+            refused = rental.up()
+            assert refused.code != 0
+            assert "Host key verification failed" in refused.text
+            assert docker.containers(rental.name) == []
+            rental.configure(dockerHostKey=sshd.host_key)
+            up = rental.up()
+            assert up.code == 0, up.text
+            assert set(rental.up().changes) == {"same"}
+            assert rental.ask(QUESTION).status_code == 200
+            assert rental.destroy().code == 0
+        finally:
+            rental.close()

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Final
 
 READY_WITHIN_S: Final = 20.0
-HOW_TO_GET: Final = "OpenSSH's server is not here, or we are not root: `apt-get install openssh-server`"
+HOW_TO_GET: Final = (
+    "OpenSSH's server is not here, or we are not root: `apt-get install openssh-server`"
+)
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,28 @@ def a_real_sshd(directory: Path, environment: dict[str, str]) -> Iterator[Sshd |
     Path("/run/sshd").mkdir(exist_ok=True)  # the server's own demand
     directory.mkdir(mode=0o700)
     for name in ("host", "user"):
-        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(directory / name)]
+        words = [
+            "ssh-keygen",
+            "-q",
+            "-t",
+            "ed25519",
+            "-N",
+            "",
+            "-C",
+            "",
+            "-f",
+            str(directory / name),
+        ]
         subprocess.run(words, check=True)
     port = _free_port()
-    server = subprocess.Popen(
-        [str(shutil.which("sshd")), "-D", "-e", "-f", str(_settings(directory, port, environment))],
-        stderr=(directory / "log").open("w"),
+    with (directory / "log").open("w") as log:
+        server = subprocess.Popen(
+            [str(shutil.which("sshd")), "-D", "-e", "-f", _settings(directory, port, environment)],
+            stderr=log,
+        )
+    agent = subprocess.Popen(
+        ["ssh-agent", "-D", "-a", str(directory / "agent")], stdout=subprocess.DEVNULL
     )
-    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(directory / "agent")], stdout=subprocess.DEVNULL)
     try:
         _wait_for(port)
         subprocess.run(

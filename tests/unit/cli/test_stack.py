@@ -120,3 +120,13 @@ def test_stand_ins_come_after_the_users_own_path(tmp_path: Path) -> None:
     assert toolchain.pulumi_path(environment) == "/c/bin:/usr/bin:/s"
     (kept / "toolchain.json").write_text("{")
     assert toolchain.pulumi_path(environment) == "/usr/bin"
+
+
+@pytest.mark.parametrize("exposure", ["private", "public"])
+def test_a_docker_host_is_reached_by_its_own_way_whatever_it_publishes(exposure: str) -> None:
+    box = {"host": "ssh://me@gpu.lan", "hostKey": "ssh-ed25519 AAAA", "port": "9000"}
+    known = {**OUTPUTS, "ssh": None, "exposure": exposure, "docker": box}
+    endpoint = endpoint_of(known)
+    assert endpoint.docker
+    assert (endpoint.docker.address, endpoint.docker.host_key) == (box["host"], box["hostKey"])
+    assert (endpoint.port, endpoint.url) == (9000, ""), "the key is never sent in plain HTTP"
