@@ -187,7 +187,18 @@ def update(session: Session, state: Properties, inputs: Properties) -> dict[str,
             _release(session, state, order_id, server_id)
     asked = HostRequirement.model_validate_json(state["requirement"])
     wanted = HostRequirement.model_validate_json(inputs["requirement"]).as_asked_by(asked)
-    return {**state, "request": inputs["request"], "requirement": wanted.model_dump_json()}
+    return {
+        **state,
+        "request": _bought_with_its_image(state, inputs),
+        "requirement": wanted.model_dump_json(),
+    }
+
+
+def _bought_with_its_image(state: Properties, inputs: Properties) -> str:
+    """The request as it is now, with the image that this order has: another engine goes beside it."""
+    had = OrderRequest.model_validate_json(state["request"])
+    wanted = OrderRequest.model_validate_json(inputs["request"])
+    return wanted.model_copy(update={"image": had.image}).model_dump_json()
 
 
 def delete(session: Session, state: Properties) -> None:

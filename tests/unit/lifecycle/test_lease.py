@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -130,6 +131,15 @@ def test_new_keys_replace_an_order_whose_host_knows_only_the_old_ones() -> None:
     assert lease.diff(told.session(), told.state, inputs).replaces == ("request",)
     assert f"the host of order {told.held.order_id} knows only the old" in told.text
     assert "at most 50.00 USD a day" in told.text
+
+
+def test_an_update_keeps_the_image_that_the_order_was_bought_with() -> None:
+    told = Told.of()
+    request = told.world.request.model_copy(update={"image": "lmsysorg/sglang:v0.5.23"})
+    inputs = {**told.state, "request": request.model_dump_json()}
+    updated = lease.update(told.session(), told.state, inputs)
+    kept = json.loads(updated["request"])["image"]
+    assert kept == told.world.request.image, "another engine is installed beside it"
 
 
 def test_a_replaced_guard_replaces_its_lease_and_says_so() -> None:
