@@ -1,7 +1,7 @@
 """From nothing to a proven Mistral Medium 3.5 endpoint on rented Clore.ai GPUs.
 
 The public names are resolved when first used: importing a room that knows nothing of Pulumi must
-not import Pulumi.
+not import Pulumi. Taking `MistralDeployment` in a Pulumi program starts the plugins, see `early`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ _HOMES: Final = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "MistralDeployment":
+        import_module("clore_inference.early").start_plugins()
     if name in _HOMES:
         return getattr(import_module(f"clore_inference.{_HOMES[name]}"), name)
     if name == "settings":

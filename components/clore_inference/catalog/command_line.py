@@ -4,8 +4,6 @@ The files lie in `flags/`, one per engine. A plan of our own lines never opens t
 those lines to every release. Lines that somebody else wrote are judged by them.
 """
 
-from __future__ import annotations
-
 import re
 import tomllib
 from datetime import date

@@ -1,7 +1,5 @@
 """The catalog, read once from its tables and checked as a whole."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -52,7 +50,7 @@ class Catalog(BaseModel):
     version: tuple[Version, ...]
 
     @model_validator(mode="after")
-    def _names_lead_somewhere(self) -> Catalog:
+    def _names_lead_somewhere(self) -> "Catalog":
         gpus, needs = _ids(self.gpu), _ids(self.requirement)
         models, layouts, engines = _ids(self.model), _ids(self.layout), _ids(self.engine)
         broken = [

@@ -4,8 +4,6 @@ The text is one line per file behind a head of comments; `python 3.12` in the he
 interpreter that the files are made for. `tools/engine_locks` writes those of `locks/`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from functools import cache

@@ -1,7 +1,5 @@
 """The shapes of the catalog's rows; every row names its public source and the day it was read."""
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """An engine's command line: the guide's part first, ours as one named suffix behind it."""
 
-from __future__ import annotations
-
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict

@@ -1,7 +1,5 @@
 """Which files of which repository an engine needs: one layout, never both."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict
 
 from clore_inference import catalog

@@ -3,8 +3,6 @@
 One script asks everything at once and marks each answer, so that a slow relay costs one round trip.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -63,7 +61,7 @@ class HostRequirement(BaseModel):
         "under fewer is not judged by more: an upgrade of this package replaces nothing",
     )
 
-    def as_asked_by(self, earlier: HostRequirement) -> HostRequirement:
+    def as_asked_by(self, earlier: "HostRequirement") -> "HostRequirement":
         """This requirement, less what an earlier version of the package did not ask for."""
         if earlier.asks >= self.asks:
             return self

@@ -3,8 +3,6 @@
 The command replaces its shell (`exec`), so that Ctrl-C reaches the follower itself.
 """
 
-from __future__ import annotations
-
 import shlex
 import sys
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """What a host is asked to do: bring weights, or serve with an engine. Identity is a hash of it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from typing import Any, Final, Literal
@@ -118,7 +116,7 @@ class ServeJob(BaseModel):
             known["release"] = self.install.release
         return _hash(known)
 
-    def on_image(self, own: str) -> ServeJob:
+    def on_image(self, own: str) -> "ServeJob":
         """The same job, told what the order's image brought (`vllm-0.32.0`; empty: unknown)."""
         if self.install is None:
             return self

@@ -1,7 +1,5 @@
 """What a short read of the hub says of a host's link; pure."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from typing import Any, Final

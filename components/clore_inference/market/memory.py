@@ -4,8 +4,6 @@ The last POST of a lease is on disk before it is sent. Whoever finds no memory w
 had been sent just now. A process is known by a random id, never by a time or a pid.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 

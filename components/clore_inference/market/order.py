@@ -1,7 +1,5 @@
 """An order as the rest of the package sees it: reachable, and kept in state."""
 
-from __future__ import annotations
-
 import re
 from decimal import Decimal
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """What may be bought."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Final, Literal
 

@@ -5,8 +5,6 @@ malformed row makes the whole answer unreadable, because a row that is missing l
 that has ended. Source of the shapes: https://docs.clore.ai and published recordings of clients.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Computed from spec and catalog alone: no network, no key, the same bytes on every run.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict

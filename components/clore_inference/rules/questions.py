@@ -1,7 +1,5 @@
 """The six questions that a plan answers, as texts: the same for terminal, JSON and Markdown. Pure."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict

@@ -5,8 +5,6 @@ behind. Worked example: an image of 12 GB over an advertised 300 Mbps is 320 s, 
 min, and with 7 min to order, connect and attest the host has 23 min.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict

@@ -4,8 +4,6 @@ Every weight is read once per token. 4x H100: 4 x 3.35 TB/s / 133.6 GB = 100 tok
 ceiling without speculation, not a promise; the guide's 80 to 140 and 90 to 130 lie around it.
 """
 
-from __future__ import annotations
-
 from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict

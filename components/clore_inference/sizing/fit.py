@@ -5,8 +5,6 @@ Example, 4x H100, FP8, 0.90: 0.90 x 79.65 GiB - 124.43/4 GiB - 4 GiB = 36.6 GiB 
 cache, 146 GiB in all, 436,000 tokens in bf16: 65,536 fits 6.6 times, 262,144 fits 1.66 times.
 """
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict
 
 from clore_inference import catalog, units

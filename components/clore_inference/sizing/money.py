@@ -5,8 +5,6 @@ fee of 5 % on demand or 1.25 % on spot, and 0.10 USD per order. Source: https://
 (`creation_fee: 0.1`).
 """
 
-from __future__ import annotations
-
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Whether a host that is only slow is worth leaving: minutes and money, here and elsewhere; pure."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from typing import Final
 

@@ -5,8 +5,6 @@ are what renters of the marketplace report: a host is reachable one to three min
 and CUDA graphs take about a minute after the weights are in.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict

@@ -1,7 +1,5 @@
 """What is wanted, complete and typed: the spec behind every component and command."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from decimal import Decimal
 from ipaddress import ip_address
@@ -70,7 +68,7 @@ class DeploymentSpec(BaseModel):
     accept_deadline_minutes: float | None
 
     @classmethod
-    def parse(cls, values: Mapping[str, object]) -> DeploymentSpec:
+    def parse(cls, values: Mapping[str, object]) -> "DeploymentSpec":
         """Read flat camelCase values; raises ConfigError with every finding of the reading.
 
         Secrets may be among the values and are passed over. Rules are not run here: see
@@ -91,7 +89,7 @@ class DeploymentSpec(BaseModel):
         return {key.name: values[key.field] for key in spec_keys() if values[key.field] is not None}
 
     @classmethod
-    def parse_args(cls, args: Mapping[str, object]) -> DeploymentSpec:
+    def parse_args(cls, args: Mapping[str, object]) -> "DeploymentSpec":
         """Read the snake_case words of the components' arguments; else as `parse`."""
         from clore_inference.spec.keys import camel  # noqa: PLC0415 - a leaf of the same room
 

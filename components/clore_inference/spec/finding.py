@@ -1,7 +1,5 @@
 """What is wrong or risky, as one thing that every door shows alike."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict

@@ -1,7 +1,5 @@
 """A container as a host: which one, on which Docker engine, and what makes it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
