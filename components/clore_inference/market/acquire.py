@@ -16,12 +16,9 @@ from clore_inference.market.proving import Accept, Prover, misfit, rate_of
 from clore_inference.market.purchase import Purchase
 from clore_inference.market.release import end_order
 from clore_inference.market.request import OrderRequest
+from clore_inference.market.short_lived import REJECTED_FOR_S, ShortLived
 from clore_inference.market.wire import Order, Wallet
 
-REJECTED_FOR_S: Final = 24 * 3600.0
-"""How long a server is not asked again whose host was not what was paid for."""
-SHORT_LIFE_S: Final = 1800.0
-"""Orders that ended sooner were mostly turned down."""
 MOST_REFUSALS: Final = 12
 """Each costs five seconds of pace; a market that refuses this often is not to be had today."""
 POSSIBLE_BOUND_S: Final = 180.0
@@ -147,8 +144,11 @@ class _Acquisition:
     def buy(self) -> Order | None:
         """Buy the best offer; None when it was refused or the listing changed: look again."""
         purchase = Purchase(self.market, self.lease, self.request, self._demoted())
-        offer = purchase.choose(self.wallets, self.avoid)
-        answer = purchase.post(offer)
+        # In one go: what another lease buys between the choice and the order would have to be
+        # chosen, and listed, again.
+        with self.market.client.pacer.exclusive(self.market.fence.check):
+            offer = purchase.choose(self.wallets, self.avoid)
+            answer = purchase.post(offer)
         if isinstance(answer, Sighting):
             return None
         server_id = offer.server.id
@@ -167,21 +167,8 @@ class _Acquisition:
     def _demoted(self) -> frozenset[int]:
         """On a machine without memory: servers on which our orders were short-lived."""
         if self.demoted is None:
-            self.demoted = self._short_lived() if self._is_fresh() else frozenset()
+            self.demoted = ShortLived(self.market, self.request.image).servers()
         return self.demoted
-
-    def _is_fresh(self) -> bool:
-        return self.market.store.read(self.market.exclusions.NAME) is None
-
-    def _short_lived(self) -> frozenset[int]:
-        listing = self.market.client.orders(completed=True)
-        return frozenset(
-            order.server_id
-            for order in listing.rows
-            if order.server_id is not None
-            and order.image == self.request.image
-            and _was_short_lived(order, listing.server_time)
-        )
 
     def _refused(self, server_id: int, reason: str, for_s: float, *, stop: bool) -> None:
         self.avoid.add(server_id)
@@ -214,10 +201,3 @@ class _Acquisition:
             )
             raise HostRejected(message, reason=rejected.reason) from rejected
         self.replacements += 1
-
-
-def _was_short_lived(order: Order, server_time: float | None) -> bool:
-    if not order.order_end or order.created_at is None or server_time is None:
-        return False
-    life_s = order.order_end - order.created_at
-    return life_s < SHORT_LIFE_S and server_time - order.order_end < REJECTED_FOR_S

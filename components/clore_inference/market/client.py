@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
@@ -16,6 +15,7 @@ from clore_inference.clock import Clock
 from clore_inference.errors import ListingFailed
 from clore_inference.market.answers import Answer, Read, of_get, of_post
 from clore_inference.market.bidding import Bidding, bidding_of
+from clore_inference.market.listing import Listing, Shared
 from clore_inference.market.pacing import Kind, Pacer
 from clore_inference.market.store import Store
 from clore_inference.market.transport import Call, Raw, Transport, Unsent
@@ -35,18 +35,11 @@ CACHE_S: Final = 5.0
 """How old a listing may be that a diff uses again."""
 FIRST_BACKOFF_S: Final = 2.0
 LONGEST_BACKOFF_S: Final = 15.0
-CACHE: Final = {False: "listing-active", True: "listing-completed"}
+ACTIVE: Final = "listing-active"
+COMPLETED: Final = "listing-completed"
+WALLETS: Final = "listing-wallets"
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Listing(Generic[T]):
-    """A whole, readable answer; `at` is our clock before it was asked."""
-
-    rows: T
-    at: float
-    server_time: float | None
 
 
 class _NotYet(Exception):
@@ -84,14 +77,21 @@ class Client:
         return listing
 
     def wallets(self) -> Listing[tuple[Wallet, ...]]:
-        """GET /wallets: balances and deposit addresses. Asked again on failure; free."""
-        return self._patient(Call("GET", "/wallets"), wallets_of)
+        """GET /wallets: balances and deposit addresses; a few seconds old will do.
 
-    def orders(self, *, completed: bool = False) -> Listing[tuple[Order, ...]]:
+        Asked again on failure; free.
+        """
+        call = Call("GET", "/wallets")
+        return self._patient(call, wallets_of, share=WALLETS, max_age_s=CACHE_S)
+
+    def orders(
+        self, *, completed: bool = False, max_age_s: float = 0
+    ) -> Listing[tuple[Order, ...]]:
         """GET /my_orders: active ones, or with `completed` those that have ended too.
 
         Asked again on failure; free. After a failure the next answer is believed only when
-        another one does not show more.
+        another one does not show more. Whoever waits for a turn takes an answer that another
+        process asked for meanwhile, or up to `max_age_s` before.
         """
         call = _orders_call(completed=completed)
         failures = 0
@@ -100,7 +100,8 @@ class Client:
             nonlocal failures
             failures += 1
 
-        listing = self._patient(call, orders_of, failed)
+        share = COMPLETED if completed else ACTIVE
+        listing = self._patient(call, orders_of, failed, share=share, max_age_s=max_age_s)
         if failures:
             again = self._patient(call, orders_of)
             listing = max(again, listing, key=lambda one: len(one.rows))
@@ -110,18 +111,18 @@ class Client:
         self, deadline: float, *, completed: bool = False
     ) -> Listing[tuple[Order, ...]]:
         """The same, asked once at most and until `deadline`; a few seconds old will do."""
-        cached = self._cached(completed=completed)
-        if cached is not None:
-            return cached
+        shared = self._shared(COMPLETED if completed else ACTIVE, orders_of)
+        recent = shared.since(self._clock.now() - CACHE_S)
+        if recent is not None:
+            return recent
         call = _orders_call(completed=completed)
         with self.pacer.exclusive(lambda: self._not_after(deadline)):
             # Another process may have asked while this one waited for its turn.
-            cached = self._cached(completed=completed)
-            if cached is not None:
-                return cached
+            recent = shared.since(self._clock.now() - CACHE_S)
+            if recent is not None:
+                return recent
             listing, body = self._once(call, orders_of, deadline)
-            note = {"at": listing.at, "body": body, "server_time": listing.server_time}
-            self._store.write(CACHE[completed], note)
+            shared.publish(listing, body)
             return listing
 
     def wallets_soon(self, deadline: float) -> Listing[tuple[Wallet, ...]]:
@@ -143,7 +144,7 @@ class Client:
 
     def _post(self, call: Call, kind: Kind, before: Callable[[], None]) -> Answer:
         with self.pacer.turn(kind, self._waiting):
-            for name in CACHE.values():
+            for name in (ACTIVE, COMPLETED):
                 self._store.write(name, {})
             before()
             return of_post(self._transport.send(call))
@@ -153,13 +154,20 @@ class Client:
         call: Call,
         read: Callable[[Mapping[str, Any]], T],
         failed: Callable[[], None] = lambda: None,
+        share: str = "",
+        max_age_s: float = 0,
     ) -> Listing[T]:
         begun = self._clock.now()
+        shared = self._shared(share, read) if share else None
 
         def attempt() -> Listing[T]:
+            nonlocal shared
             try:
-                return self._attempt(call, read)
+                return self._attempt(call, read, shared, begun - max_age_s)
             except _NotYet:
+                if shared is not None:
+                    shared.distrust()
+                shared = None
                 failed()
                 raise
 
@@ -175,16 +183,32 @@ class Client:
         except _NotYet as error:
             raise _listing_failed(call, f"{error}, for {PATIENCE_S:.0f} s") from None
 
-    def _attempt(self, call: Call, read: Callable[[Mapping[str, Any]], T]) -> Listing[T]:
-        with self.pacer.turn("request", self._waiting):
-            at = self._clock.now()
-            raw = self._transport.send(call)
-        answer = of_get(raw)
-        if answer.reading == "denied":
-            raise _listing_failed(call, answer.reason)
-        if answer.reading == "limited":
-            self.pacer.hold(self._rng.uniform(FIRST_BACKOFF_S, 2 * FIRST_BACKOFF_S))
-        return Listing(_rows(answer, read), at, _server_time(raw))
+    def _attempt(
+        self,
+        call: Call,
+        read: Callable[[Mapping[str, Any]], T],
+        shared: Shared[T] | None,
+        since: float,
+    ) -> Listing[T]:
+        with self.pacer.exclusive(self._waiting):
+            found = shared.since(since) if shared is not None else None
+            if found is not None:
+                return found
+            with self.pacer.turn("request", self._waiting):
+                at = self._clock.now()
+                raw = self._transport.send(call)
+            answer = of_get(raw)
+            if answer.reading == "denied":
+                raise _listing_failed(call, answer.reason)
+            if answer.reading == "limited":
+                self.pacer.hold(self._rng.uniform(FIRST_BACKOFF_S, 2 * FIRST_BACKOFF_S))
+            listing = Listing(_rows(answer, read), at, _server_time(raw))
+            if shared is not None:
+                shared.publish(listing, answer.body or {})
+            return listing
+
+    def _shared(self, name: str, read: Callable[[Mapping[str, Any]], T]) -> Shared[T]:
+        return Shared(self._store, self._clock, name, read)
 
     def _once(
         self, call: Call, read: Callable[[Mapping[str, Any]], T], deadline: float
@@ -206,19 +230,6 @@ class Client:
         if self._clock.now() >= deadline:
             message = "the marketplace is busy with other requests of ours"
             raise ListingFailed(message)
-
-    def _cached(self, *, completed: bool) -> Listing[tuple[Order, ...]] | None:
-        note = self._store.read(CACHE[completed]) or {}
-        at, body, server_time = note.get("at"), note.get("body"), note.get("server_time")
-        if not isinstance(at, int | float) or not 0 <= self._clock.now() - at <= CACHE_S:
-            return None
-        try:
-            rows = orders_of(body) if isinstance(body, dict) else None
-        except Malformed:
-            return None
-        if rows is None:
-            return None
-        return Listing(rows, at, server_time if isinstance(server_time, int | float) else None)
 
     def _backoff(self, state: RetryCallState) -> float:
         longest = min(FIRST_BACKOFF_S * 2 ** (state.attempt_number - 1), LONGEST_BACKOFF_S)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from clore_inference.errors import Abandoned, ConfigError, ListingFailed
-from clore_inference.market.client import Listing
 from clore_inference.market.fingerprint import fingerprint_of, is_same, wrong_account
 from clore_inference.market.lease import Lease, is_active
+from clore_inference.market.listing import Listing
 from clore_inference.market.marketplace import Marketplace
 from clore_inference.market.order import HeldOrder
 from clore_inference.market.ownership import carries

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from clore_inference import units
 from clore_inference.errors import Abandoned, CloreInferenceError, HostRejected
+from clore_inference.market.client import CACHE_S
 from clore_inference.market.gpu_name import counted, squashed
 from clore_inference.market.lease import Lease, closed_row, poll_s
 from clore_inference.market.marketplace import Marketplace
@@ -153,7 +154,7 @@ class Prover:
     def _reachable(self, order: Order, price: Decimal) -> ActiveOrder:
         """Poll until the listing shows every address, within the deadline."""
         begun = self.market.clock.now()
-        listing = self.market.client.orders()
+        listing = self.market.client.orders(max_age_s=CACHE_S)
         deadline = begun + self._allowed_s(order, listing.server_time)
         rounds = 0
         while True:

@@ -150,8 +150,12 @@ class Purchase:
         memory = self.lease.memory(self.market)
         begun = self.market.clock.now()
         said_at = begun
+        until = memory.quiet_until()
         rounds = 0
         while True:
+            # Nobody saw an order listed sooner; the turn is somebody else's meanwhile.
+            self.market.clock.sleep(poll_s(rounds, until - self.market.clock.now()))
+            rounds += 1
             sighting = look(self.market, self.lease)
             if sighting.ours:
                 return sighting.ours[0]
@@ -169,8 +173,6 @@ class Purchase:
                 said_at = sighting.at
                 waited = units.duration(sighting.at - begun)
                 self.market.say(f"order on server {offer.server.id}: not recognised yet ({waited})")
-            self.market.clock.sleep(poll_s(rounds, until - sighting.at))
-            rounds += 1
 
     def _is_others(self, offer: Offer, sighting: Sighting) -> bool:
         """Whether another order of the account holds the server, which has one renter at a time."""

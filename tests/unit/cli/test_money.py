@@ -159,7 +159,7 @@ def test_an_order_shows_what_it_costs_and_how_long_the_wallet_lasts() -> None:
     found = rows(world, holding(state(stack, held=True)), "h100")
     level, text = found[f"order {order_id(stack)}"]
     assert level == "ok"
-    for part in ("1.75 USD/h", "0.41 USD spent", "ends in 29 d"):
+    for part in ("1.75 USD/h", "0.40 USD spent", "ends in 29 d"):
         assert part in text
     assert found["orders"] == (
         "ok",

@@ -132,7 +132,7 @@ def test_g8_a_listing_that_fails_buys_nothing() -> None:
 
 def test_g8_a_revoked_key_is_not_asked_again_for_a_minute() -> None:
     world = new_world()
-    world.double.faults["wallets"] = ["", "revoked"]
+    world.double.faults["my_orders"] = ["revoked"]
     with pytest.raises(ListingFailed, match="API key is refused"):
         world.up(Stack())
     assert len(world.double.calls) == 2
