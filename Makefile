@@ -1,7 +1,7 @@
 # From nothing to a proven endpoint. `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup environment toolchain up down test check lint bench chaos chaos-c1 real-engines golden parsers mutants
+.PHONY: help setup environment toolchain up down test check lint bench chaos chaos-c1 real-engines golden parsers mutants engine-locks
 
 PYTHON := .venv/bin/python
 SOURCES := components emulator policies tests tools __main__.py
@@ -27,6 +27,7 @@ help:
 	@echo '  make chaos-c1      the same without the CLI, and with protocols broken on purpose'
 	@echo '  make real-engines  real vLLM and llama-server behind the guard, without a GPU (7 GB, once)'
 	@echo '  make parsers       our lines before the real parsers of vLLM and SGLang (6 GB, once)'
+	@echo '  make engine-locks  what engines are installed from on a running order, by hash; needs uv'
 	@echo '  make mutants       change rules, sizing and engines one by one: does a test notice?'
 	@echo '  make setup         the environment .venv and the Pulumi CLI; says which parts are in use'
 	@echo
@@ -77,6 +78,9 @@ bench chaos golden:
 	@$(MAKE) --no-print-directory toolchain
 	@program=tools/$@; test -d $$program || program=$$program.py; \
 	N='$(N)' SEED='$(SEED)' $(PYTHON) $$program
+
+engine-locks: setup
+	@$(PYTHON) -m tools.engine_locks
 
 parsers mutants: setup
 	@$(PYTHON) tools/$@.py
