@@ -197,7 +197,11 @@ def test_a_command_that_runs_an_engines_container_is_judged_as_that_container(sc
 
 @pytest.mark.parametrize(
     "create",
-    ["docker pull vllm/vllm-openai:v0.32.0", "docker run --rm nginx:1", "echo vllm/vllm-openai run"],
+    [
+        "docker pull vllm/vllm-openai:v0.32.0",
+        "docker run --rm nginx:1",
+        "echo vllm/vllm-openai run",
+    ],
 )
 def test_a_command_that_runs_no_engine_is_left_alone(create: str) -> None:
     assert told("command:remote:Command", {"create": create}) == {}
