@@ -163,7 +163,7 @@ def test_an_order_shows_what_it_costs_and_how_long_the_wallet_lasts() -> None:
         assert part in text
     assert found["orders"] == (
         "ok",
-        "1 order(s) of this project, 1.75 USD/h, 0.41 USD spent so far; 1 order(s) of others",
+        "1 order(s) of this project, 1.75 USD/h, 0.40 USD spent so far; 1 order(s) of others",
     )
     level, text = found["wallet"]
     assert level == "note"
