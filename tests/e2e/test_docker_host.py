@@ -226,6 +226,22 @@ def test_a_preview_needs_no_docker_engine(box: DockerRental, parts: Engine, tmp_
     assert set(box.preview().changes) == {"same"}
 
 
+def test_a_host_without_the_gpus_is_told_before_anything_is_fetched(
+    docker: DockerEngine, parts: Engine, hub: Market, tmp_path: Path
+) -> None:
+    if "nvidia" in docker.run("info"):
+        pytest.skip("this Docker engine has an NVIDIA runtime")
+    rental = DockerRental.create(tmp_path / "bare", parts, docker, hub, dockerGpus="all")
+    try:
+        refused = rental.up()
+        assert refused.code != 0
+        assert "could not select device driver" in refused.text
+        assert "NVIDIA Container Toolkit" in refused.text
+        assert docker.containers(rental.name) == []
+    finally:
+        rental.close()
+
+
 def test_over_ssh_it_is_the_same_and_only_the_pinned_host_key_is_taken(
     docker: DockerEngine, parts: Engine, hub: Market, tmp_path: Path
 ) -> None:

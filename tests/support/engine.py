@@ -68,9 +68,9 @@ def ensured_engine() -> Engine:
 
 OFFICIAL = "CLORE_INFERENCE_OFFICIAL_PLUGINS"
 HOW_TO_GET_OFFICIAL = (
-    f"the official language host and plugin `command` are not here; install Pulumi from"
+    f"the official language host and plugins `command` and `docker` are not here; install Pulumi from"
     f" https://www.pulumi.com/docs/iac/download-install/, or set {OFFICIAL} to a directory that has"
-    " pulumi-language-python and pulumi-resource-command"
+    " pulumi-language-python, pulumi-resource-command and, for Docker hosts, pulumi-resource-docker"
 )
 
 

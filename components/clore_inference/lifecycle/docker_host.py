@@ -92,14 +92,21 @@ def fetch_place(spec: DeploymentSpec, project: str, job: FetchJob) -> ContainerP
 
 
 def requirement(spec: DeploymentSpec) -> HostRequirement:
-    """What the host must prove; free disk is the fetch's own question, by what is missing."""
-    wanted: dict[str, Any] = {**sizing.host_requirement_fields(spec), "min_disk_free_gb": 0}
-    # The machine is the user's own: what only a seller could promise is not held against it.
-    wanted |= {"min_memory_gb": 0, "min_pcie_width": 0, "needs_nvlink": False}
-    wanted |= {"max_gpu_used_mib": 0}
+    """What the host must prove: what the engine would die without, and nothing that was promised.
+
+    Free disk is the fetch's own question, by what is missing; shared memory is what we set; and an
+    older engine may still hold the GPUs' memory.
+    """
     if spec.docker_gpus == "none":
-        wanted = {"gpu_names": (), "gpu_count": 0, "min_gpu_memory_mib": 0}
-    return HostRequirement.model_validate(wanted)
+        return HostRequirement(gpu_names=(), gpu_count=0, min_gpu_memory_mib=0)
+    wanted = sizing.host_requirement_fields(spec)
+    return HostRequirement(
+        gpu_names=wanted["gpu_names"],
+        gpu_count=wanted["gpu_count"],
+        min_gpu_memory_mib=wanted["min_gpu_memory_mib"],
+        min_driver=wanted["min_driver"],
+        min_cuda=wanted["min_cuda"],
+    )
 
 
 def gpu_ids(spec: DeploymentSpec) -> tuple[str, ...]:
