@@ -31,7 +31,7 @@ OFFLINE: Final = "CLORE_INFERENCE_OFFLINE"
 """Environment variable: when it is set, previews ask nobody."""
 NOBODY_ASKED: Final = (
     "offers, repository and wallet were not looked at; whether the wallet pays for the worst case of "
-    "the plan is unknown, and an `up` refuses a purchase that it does not pay for"
+    "the plan is unknown, and an `up` refuses only what it does not pay the first hour of"
 )
 
 

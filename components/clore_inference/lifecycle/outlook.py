@@ -27,8 +27,8 @@ from clore_inference.units import duration, usd
 SHOWN: Final = 5
 """Offers in a preview; `clore-inference offers` has them all."""
 NO_KEY: Final = (
-    "there is no CLORE_API_KEY in the environment. Nobody can say whether it pays for the worst case "
-    "above; an `up` refuses a purchase that it does not pay for"
+    "there is no CLORE_API_KEY in the environment. Nobody can say whether it pays for the worst case; "
+    "an `up` refuses only a purchase whose first hour it does not pay for"
 )
 
 T = TypeVar("T")
@@ -95,6 +95,8 @@ class Outlook:
         if isinstance(self.offers, str):
             return (f"Offers were not looked at: {self.offers.rstrip('.')}.",)
         head = "Offers that fit now, by price, then reliability, then network; all prices with fee:"
+        if not self.offers.offers:
+            head = "No offer fits now: an `up` would buy nothing. Of the same GPUs there are:"
         return (head, *lines(self.offers, SHOWN))
 
     def as_dict(self) -> dict[str, Any]:

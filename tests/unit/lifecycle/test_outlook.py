@@ -11,6 +11,7 @@ from clore_inference.lifecycle.repository import Standing
 from clore_inference.market.offers import shortlist
 from clore_inference.market.wire import ServerList
 from support.offers import REQUEST, server
+from support.wishes import a_spec
 
 
 def fail(error: Exception) -> str:
@@ -47,6 +48,23 @@ def test_offers_are_ranked_with_the_story_of_the_rest() -> None:
     assert document["offers"]["refused"][0]["server_id"] == 3
     assert document["repository"]["state"] == "open"
     assert document["not_looked_at"] == {}
+
+
+def test_where_nothing_fits_it_says_so_first() -> None:
+    seen = Outlook(
+        shortlist(ServerList((server(3, 90.0),), 0), REQUEST), Standing("open", "it opens")
+    )
+    assert seen.lines()[1].startswith("No offer fits now: an `up` would buy nothing.")
+    assert "3 not: too dear" in seen.lines()[2]
+
+
+def test_the_best_offer_is_told_with_what_it_costs_and_when_it_ends() -> None:
+    market = ServerList((server(1, 40.0), server(2, 30.0)), 0)
+    seen = Outlook(shortlist(market, REQUEST), "not asked", "")
+    (text,) = (row for row in seen.lines(a_spec(maxReplacements=0)) if "would take now" in row)
+    assert text.startswith("Server 2 is what an `up` would take now: 31.50 USD a day with fee")
+    assert "31.60 USD for 24 h at most" in text, "and a creation fee"
+    assert seen.lines() == seen.lines(a_spec())[:-1], "only a spec says what it means"
 
 
 def test_what_was_not_looked_at_is_said() -> None:
