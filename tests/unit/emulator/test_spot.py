@@ -78,3 +78,13 @@ def test_an_on_demand_order_has_no_bid(market: Emulated) -> None:
     assert market.post("/v1/set_spot_price", body).json() == {"code": 2}
     body = {"order_id": 5, "desired_price": 99.0}
     assert market.post("/v1/set_spot_price", body).json()["code"] == 6
+
+
+def test_a_stranger_who_outbids_by_hand_shows_the_bid_on_the_spot_market(market: Emulated) -> None:
+    order_id = market.buy(type="spot", spotprice=40.0)
+    market.admin("POST", "/outbid", {"order_id": order_id})
+    found = market.get(f"/v1/spot_marketplace?market={FINE_SERVER}").json()["market"]["offers"]
+    assert [(one["bid"], one["my"]) for one in found] == [(44.0, False)]
+    assert market.servers()[FINE_SERVER]["rented"]
+    (row,) = market.orders(completed=True)
+    assert (row["expired"], row["spot"]) == (True, True)
