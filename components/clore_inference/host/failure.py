@@ -22,7 +22,7 @@ _WEIGHTS: Final = {
     "no_hub_client": "Use the engine's own image, which has it",
 }
 _ENGINE: Final = {
-    "unknown_flag": "This engine version does not take that flag: set engineVersion or the flag",
+    "unknown_flag": "This release does not take that flag or value: change it, or set engineVersion",
     "context_too_long": "Lower maxModelLen to what the model was made for",
     "kv_cache_too_large": "Lower maxModelLen, set kvCacheDtype to fp8, or take more GPUs",
     "out_of_memory": "Use the FP8 checkpoint, lower maxModelLen to 32768, or take more GPUs",

@@ -111,6 +111,8 @@ CAUSES: tuple[Cause, ...] = (
     Cause("broken_packages", r"ImportError: .*(?:undefined symbol|cannot open shared object file)", f"{VLLM}/issues/11623"),
     Cause("not_installed", r"ModuleNotFoundError: No module named '(?:vllm|sglang)", "our own"),
     Cause("not_installed", r"clore_llamacpp: there is no \S+ on this host", "our own"),
+    Cause("unknown_flag", r"Input should be .*\[type=", "https://docs.pydantic.dev/latest/errors/validation_errors/"),
+    Cause("unknown_flag", r"\d+ validation errors? for \w+Config", "https://docs.pydantic.dev/latest/errors/validation_errors/"),
 )  # fmt: skip
 
 FINAL = frozenset(
