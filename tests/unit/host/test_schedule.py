@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clore_inference.host.travelling import schedule
 from clore_inference.host.travelling.partial import BLOCK_BYTES, Partial
 from clore_inference.host.travelling.ranged import announced_wait_s
 from clore_inference.host.travelling.schedule import MOST_RUN_BYTES, Work
@@ -66,7 +67,10 @@ def test_streams_go_to_different_files_first() -> None:
     assert {run.file.sha256 for run in first if run} == set("abc")
 
 
-def test_a_stream_with_nothing_to_do_takes_half_of_what_the_slowest_has_left() -> None:
+def test_a_stream_with_nothing_to_do_takes_half_of_what_the_slowest_has_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(schedule, "STEAL_AFTER_S", 0.0)
     file = a_file(100 * BLOCK_BYTES)
     work = Work([file], streams=1)
     slow = work.claim()

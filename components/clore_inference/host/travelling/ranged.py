@@ -10,6 +10,7 @@ from __future__ import annotations
 import http.client
 import re
 import ssl
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 from urllib.parse import unquote, urljoin, urlsplit
@@ -21,6 +22,8 @@ TIMEOUT_S = 30.0
 """Real seconds without a byte before a stream connects again."""
 WRITE_BYTES = 256 * 1024
 """Collected before they are written: what a killed process loses of each stream at most."""
+WRITE_EVERY_S = 0.1
+"""Real seconds after which fewer are written: on a slow link a killed process loses less."""
 REDIRECTS = 5
 _MOVED = (301, 302, 303, 307, 308)
 _GONE_OVER = (http.client.HTTPException, ConnectionError)
@@ -99,9 +102,9 @@ class Stream:
         """Collect what arrives, however small the pieces, and write it in larger ones."""
         while at < run.end_byte:
             room = min(WRITE_BYTES, run.end_byte - at)
-            filled = 0
+            filled, until = 0, time.monotonic() + WRITE_EVERY_S
             try:
-                while filled < room:
+                while filled < room and (not filled or time.monotonic() < until):
                     count = _some(answer, self._buffer[filled:room])
                     if not count:
                         raise Short(

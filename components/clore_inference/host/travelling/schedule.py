@@ -8,6 +8,7 @@ that no other stream is at comes first, so that several files are hashed at once
 from __future__ import annotations
 
 import threading
+import time
 from typing import Optional
 
 from .partial import Partial
@@ -18,7 +19,9 @@ MOST_RUN_BYTES = 1024 * 1024 * 1024
 SHARE = 2
 """A run is at most this share of what every stream would still get."""
 STEAL_BLOCKS = 4
-"""A run with more left than that is shared with a stream that has nothing to do."""
+"""A run with more left than that is shared with a stream that has nothing to do..."""
+STEAL_AFTER_S = 5.0
+"""...once it has taken so long, real seconds: what is on its way to a slow stream comes twice."""
 TIMES_DAMAGED = 2
 """How often a file may arrive with another hash before it is given up."""
 
@@ -29,6 +32,7 @@ class Run:
     def __init__(self, file: Partial, first: int, end: int) -> None:
         self.file = file
         self.first = first
+        self.began = time.monotonic()
         self.end = end
         """The block behind the last one; a thief may lower it."""
 
@@ -111,7 +115,8 @@ class Work:
         return waiting[count] == waiting[0] + count and not file.counts[waiting[count]]
 
     def _stolen(self) -> Optional[Run]:  # noqa: UP045 - Python 3.9
-        able = [run for run in self._runs if run.file.sha256 not in self._without_ranges]
+        slow = [run for run in self._runs if time.monotonic() - run.began >= STEAL_AFTER_S]
+        able = [run for run in slow if run.file.sha256 not in self._without_ranges]
         left = {id(run): run.end - self._at(run) for run in able}
         slowest = max(able, key=lambda run: left[id(run)], default=None)
         if slowest is None or left[id(slowest)] <= STEAL_BLOCKS:
