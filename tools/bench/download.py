@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from clore_inference.host.job import FetchJob
 from support.box import Box, a_box
 from support.small_hub import COMMIT, REPOSITORY, SmallHub, a_hub
-
-from clore_inference.host.job import FetchJob
 
 BYTES_PER_S: Final = 25_000_000
 """Slow enough for two busy processors, so that the link is what limits both arms."""
@@ -47,12 +46,10 @@ def measure() -> dict[str, Any]:
 def _ratio(sizes: dict[str, int]) -> dict[str, Any]:
     dice = random.Random(1)  # noqa: S311 - content that no link can guess
     files = {"config.json": b"{}", **{name: dice.randbytes(size) for name, size in sizes.items()}}
-    pairs = []
     with a_hub(files, bytes_per_s=BYTES_PER_S) as hub:
         for path in files:
             hub.row(path)
-        for _ in range(PAIRS):
-            pairs.append((_bare(hub, sizes), _ours(hub)))
+        pairs = [(_bare(hub, sizes), _ours(hub)) for _ in range(PAIRS)]
     total = sum(sizes.values())
     return {
         "ratio": round(statistics.median(bare / ours["transfer"] for bare, ours in pairs), 3),
