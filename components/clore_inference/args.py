@@ -117,18 +117,19 @@ class GpuOrderArgs(DeploymentWishes):
 
 
 class HostArgs(DeploymentWishes):
-    """What every component on an order needs: the wishes, and the way onto the host.
+    """What every component on a host needs: the wishes, and on an order the way onto it.
 
-    What it lives and ends with comes in its options: `goes_with` of `on_order`.
+    What it lives and ends with comes in its options: `goes_with` of `on_order`. On a Docker host the
+    wishes lead there, and order and SSH are left out.
     """
 
-    order_id: pulumi.Input[str]
-    ssh_host: pulumi.Input[str]
-    ssh_port: pulumi.Input[str]
-    host_key: pulumi.Input[str]
+    order_id: NotRequired[pulumi.Input[str]]
+    ssh_host: NotRequired[pulumi.Input[str]]
+    ssh_port: NotRequired[pulumi.Input[str]]
+    host_key: NotRequired[pulumi.Input[str]]
     """OpenSSH public key line of the host, pinned when it was accepted."""
-    private_key: pulumi.Input[str]
-    """Secret."""
+    private_key: NotRequired[pulumi.Input[str]]
+    """Opens the host by SSH; the operator's key for metrics is derived from it. Secret."""
     usd_per_day: NotRequired[pulumi.Input[str]]
     """What the order costs, for messages."""
     down_mbps: NotRequired[pulumi.Input[str]]
@@ -160,7 +161,7 @@ class HealthCheckArgs(HostArgs):
     """Secret."""
     start_id: pulumi.Input[str]
     """Drawn at each start of the engine; another one is proven again."""
-    http_url: pulumi.Input[str]
-    """The public name of port 8000, with its scheme."""
+    http_url: NotRequired[pulumi.Input[str]]
+    """The public name of an order's port 8000, with its scheme."""
     certificate: NotRequired[pulumi.Input[str]]
     """PEM that the endpoint's TLS must show; the public authorities' where it is left out."""

@@ -146,7 +146,8 @@ def served(
     liveness = ContainerLiveness(f"{name}-liveness", place, child)
     container = _container(part, name, spec, place, liveness.token, child)
     known = pulumi.Output.all(
-        endpoint_key=args["endpoint_key"], private_key=pulumi.Output.secret(args["private_key"])
+        endpoint_key=args["endpoint_key"],
+        private_key=pulumi.Output.secret(args.get("private_key")),
     )
     ready = followed_from_here(
         name,

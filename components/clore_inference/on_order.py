@@ -31,6 +31,10 @@ LINK: Final = ("order_id", "ssh_host", "ssh_port", "host_key", "private_key")
 
 def host_link(args: Mapping[str, Any]) -> dict[str, pulumi.Output[str]]:
     """The way onto a host, out of a part's arguments; the private key is secret from here on."""
+    missing = [name for name in LINK if args.get(name) is None]
+    if missing:
+        text = f"{', '.join(missing)} not given: a part on an order needs the way onto its host."
+        raise pulumi.RunError(f"{text} Pass the `link` of a GpuOrder, or set `host: docker`.")
     link = {name: pulumi.Output.from_input(args[name]) for name in LINK}
     return {**link, "private_key": pulumi.Output.secret(link["private_key"])}
 

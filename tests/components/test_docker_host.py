@@ -12,7 +12,7 @@ import pulumi
 import pytest
 from pulumi.runtime import mocks
 
-from clore_inference import MistralDeployment
+from clore_inference import HealthCheck, HfCache, InferenceServer, MistralDeployment
 from clore_inference.host.docker.knock import why_silent
 
 LOOP = asyncio.new_event_loop()
@@ -153,3 +153,27 @@ def test_a_rented_deployment_does_not_import_pulumi_docker() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+def test_the_parts_work_one_by_one_and_an_order_s_words_are_not_asked_for() -> None:
+    asyncio.set_event_loop(LOOP)
+    recorder = Registered()
+    mocks.set_mocks(recorder, project="shop", stack="prod", preview=True)
+    known: Any = {**BOX, "endpoint_key": "canary"}
+
+    def build() -> None:
+        cache = HfCache("weights", known)
+        server = InferenceServer("engine", known, pulumi.ResourceOptions(depends_on=cache.arrived))
+        HealthCheck("health", {**known, "start_id": server.start_id})
+
+    as_program: Any = pulumi.runtime.test
+    as_program(build)()
+    assert len(recorder.rows[CONTAINER]) == 1
+
+
+def test_a_part_without_a_host_says_what_is_missing() -> None:
+    wishes: Any = {"license_use": "evaluation", "max_usd_per_day": "50"}
+    asyncio.set_event_loop(LOOP)
+    mocks.set_mocks(Registered(), project="shop", stack="prod", preview=True)
+    with pytest.raises(pulumi.RunError, match="order_id, ssh_host"):
+        HfCache("weights", wishes)

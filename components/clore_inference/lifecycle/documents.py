@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from clore_inference.host.bootstrap import start_document
 from clore_inference.host.following import follow_document
@@ -93,9 +93,12 @@ def keys_of(known: Mapping[str, Any]) -> Secret | None:
     """The keys as the host needs them: hashes, under names and roles."""
     if not known.get("endpoint_key"):
         return None
-    operator = ops_key(Secret(str(known["private_key"])))
-    default = Secret(str(known["endpoint_key"]))
-    return Secret(keys_document([("default", default, "user"), ("operator", operator, "ops")]))
+    rows: list[tuple[str, Secret, Literal["user", "ops"]]] = [
+        ("default", Secret(str(known["endpoint_key"])), "user")
+    ]
+    if known.get("private_key"):
+        rows.append(("operator", ops_key(Secret(str(known["private_key"]))), "ops"))
+    return Secret(keys_document(rows))
 
 
 def _cost_note(known: Mapping[str, Any]) -> str:
