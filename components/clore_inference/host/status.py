@@ -66,7 +66,8 @@ def _meaning(said: Mapping[str, Any]) -> tuple[EngineState, str]:
         return "absent", "no engine was ever started on this host"
     if state == "failed":
         failure = said.get("failure") or {}
-        return "dead", f"{failure.get('kind')}: {failure.get('text')}"
+        reason = f"{failure.get('kind')}: {failure.get('text')}"
+        return "dead", f"{reason} (what ran before goes on)" if said.get("kept") else reason
     if state == "running" and (alive or said.get("engine_alive")):
         return "running", ""
     if state in ("stopped", "stopping"):

@@ -95,6 +95,8 @@ def engine_environment(
         found["PATH"] = f"{place / 'bin'}:{found['PATH']}"
         found["VIRTUAL_ENV"] = str(place)
         found.pop("PYTHONPATH", None)
+        if job["guard"].get("engine") != "llamacpp":  # which is built with the image's own CUDA
+            found["LD_LIBRARY_PATH"] = _without_cuda(found.get("LD_LIBRARY_PATH", ""))
     found.update({str(name): str(value) for name, value in job["environment"].items()})
     serving = str(Path.home() / ".clore-inference" / "serving")
     found["PYTHONPATH"] = ":".join(filter(None, (serving, found.get("PYTHONPATH", ""))))
@@ -104,6 +106,11 @@ def engine_environment(
     if variable:
         found[variable] = engine_key
     return found
+
+
+def _without_cuda(path: str) -> str:
+    """The driver's libraries stay; the image's CUDA would come before the one that wheels bring."""
+    return ":".join(one for one in path.split(":") if one and "/cuda" not in one)
 
 
 def fetch_environment(endpoint: str) -> dict[str, str]:
