@@ -164,7 +164,8 @@ def test_the_parts_work_one_by_one_and_an_order_s_words_are_not_asked_for() -> N
     def build() -> None:
         cache = HfCache("weights", known)
         server = InferenceServer("engine", known, pulumi.ResourceOptions(depends_on=cache.arrived))
-        HealthCheck("health", {**known, "start_id": server.start_id})
+        proving: Any = {**known, "start_id": server.start_id}
+        HealthCheck("health", proving)
 
     as_program: Any = pulumi.runtime.test
     as_program(build)()
