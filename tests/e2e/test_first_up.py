@@ -16,6 +16,8 @@ def test_an_up_ends_with_a_proven_endpoint_and_a_destroy_with_no_order(
     preview = rental.preview()
     assert preview.code == 0, preview.text
     assert market.ledger()["posts"] == 0, "a preview buys nothing"
+    assert "wallet holds 2000.00 USD" in preview.text, "what the account can pay is looked at"
+    assert "is what an `up` would take now" in preview.text
 
     first = rental.up()
     assert first.code == 0, first.text

@@ -23,6 +23,7 @@ def test_g12_a_recorded_state_can_always_be_destroyed(version: str, tmp_path: Pa
         assert len(rental.market.active_orders()) == 1, "the recorded order is still billing"
         looked = rental.preview()
         assert looked.code == 0, looked.text
+        assert set(looked.changes) <= {"same", "update"}, "nothing that runs is made anew"
         assert rental.market.ledger()["posts"] == 1, "a preview posts nothing"
         ended = rental.destroy()
         assert ended.code == 0, ended.text
