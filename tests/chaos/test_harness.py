@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from support.canary import exposed
 from support.chaos import report
 from support.chaos.c1 import matrix, some
-from support.chaos.plan import VICTIMS, Plan, draw
+from support.chaos.plan import VICTIMS, Plan, draw, draw_fleet
 from support.chaos.verdict import Verdict, active, rate_bound, summary, wasted
 
 
@@ -34,10 +37,40 @@ def test_three_hundred_seeds_try_every_victim_command_and_recovery() -> None:
     assert len(bought) > 60, "most kills belong where the money is spent"
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_a_plan_survives_its_regression_file(seed: int) -> None:
-    plan = draw(seed)
+@pytest.mark.parametrize("drawn", [draw, draw_fleet])
+@pytest.mark.parametrize("seed", range(20))
+def test_a_plan_survives_its_regression_file(seed: int, drawn: Any) -> None:
+    plan = drawn(seed)
     assert Plan.parse(json.dumps({"plan": plan.document(), "found": []})) == plan
+
+
+def test_a_fleets_second_operator_tries_every_command_beside_the_same_kills() -> None:
+    plans = [draw_fleet(seed) for seed in range(1, 61)]
+    assert {one.beside for one in plans} == {"up", "refresh", "destroy"}
+    assert [one.point for one in plans] == [draw(seed).point for seed in range(1, 61)]
+
+
+def test_the_first_operators_orders_are_not_the_seconds() -> None:
+    ledger = {"orders": [an_order(1, active=True), an_order(2, active=True, made_by="second")]}
+    assert active(ledger, "second") == [2]
+
+
+@pytest.mark.parametrize("before", ["", "x", "xy", '{"key": "'])
+def test_g9_a_canary_is_found_in_every_form(before: str) -> None:
+    secret = 'clore-key/with+signs"and=more'
+    forms = {
+        "text": secret,
+        "url": quote(secret, safe=""),
+        "json": json.dumps({"key": secret}),
+        "json in json": json.dumps({"said": json.dumps({"key": secret})}),
+        "base64": base64.b64encode((before + secret + "/etc").encode()).decode(),
+        "base64 for urls": base64.urlsafe_b64encode((before + secret).encode()).decode(),
+        "hexadecimal": (before + secret).encode().hex(),
+    }
+    for name, text in forms.items():
+        file = (Path(name), text.encode())
+        assert exposed([file], [secret]) == [Path(name)], name
+    assert exposed([(Path("other"), b"nothing to see")], [secret]) == []
 
 
 def test_a_persons_order_is_not_ours_and_an_ended_one_is_not_billing() -> None:

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from urllib.parse import quote
 
 import psutil
 import pytest
 
+from support.canary import kept, spellings
 from support.market import Market
 from support.rental import Rental
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-
-
-def spellings(secret: str) -> set[bytes]:
-    """Every form in which a secret can turn up in an artefact."""
-    raw = secret.encode()
-    return {
-        raw,
-        quote(secret, safe="").encode(),
-        json.dumps(secret)[1:-1].encode(),
-        base64.b64encode(raw).rstrip(b"="),
-    }
 
 
 @contextmanager
@@ -83,14 +70,7 @@ def test_g9_no_secret_is_anywhere_but_in_encrypted_state(rental: Rental, market:
         assert not any(secret in argument for argument in arguments), f"{name} in an argument"
         leaks = [
             str(file)
-            for file, content in [*rental.artefacts(), *_kept(market.directory)]
+            for file, content in [*rental.artefacts(), *kept(market.directory)]
             if any(form in content for form in spellings(secret))
         ]
         assert not leaks, f"the {name} stands in {leaks}"
-
-
-def _kept(directory: Path) -> Iterator[tuple[Path, bytes]]:
-    """What the marketplace side wrote, but for the file that hands out its own key."""
-    for file in sorted(directory.rglob("*")):
-        if file.is_file() and file.name not in {"api-key", "stranger-api-key"}:
-            yield file, file.read_bytes()

@@ -2,8 +2,8 @@
 
 Each seed is one run with an emulated marketplace of its own; see docs/chaos.md. A run that fails
 leaves tests/chaos/regressions/<seed>.json, which a test replays for ever, and its whole directory.
-Environment: N, SEED, PROFILE (hostile), WORKERS (2), TIME_SCALE (60), FULL_EVERY (25), OUT
-(build/chaos). Exit code: 0 clean, 1 something leaked or broke a promise, 3 a run did
+Environment: N, SEED, PROFILE (hostile), KIND (`fleet`: three replicas, two stacks, two operators),
+WORKERS (2), TIME_SCALE (60), FULL_EVERY (25), OUT (build/chaos). Exit code: 0 clean, 1 something leaked or broke a promise, 3 a run did
 not finish, or too few kills found their victim.
 """
 
@@ -25,8 +25,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / part) for part in ("tests", "components", "emulator")]
 
 from support.chaos import report  # noqa: E402 - found on the path above
-from support.chaos.c2 import Chaos  # noqa: E402
-from support.chaos.plan import Plan, draw  # noqa: E402
+from support.chaos.fleet import chaos_of  # noqa: E402
+from support.chaos.plan import Plan, draw, draw_fleet  # noqa: E402
 from support.chaos.verdict import Verdict  # noqa: E402
 from support.engine import Engine, ensured_engine  # noqa: E402
 
@@ -48,7 +48,7 @@ def one(job: Job, plan: Plan) -> Verdict:
     """Carry out one plan; its directory is kept only if something failed."""
     directory = job.scratch / str(plan.seed)
     directory.mkdir(parents=True)
-    chaos = Chaos(plan, directory, job.engine, job.time_scale)
+    chaos = chaos_of(plan, directory, job.engine, job.time_scale)
     try:
         verdict = chaos.run()
     finally:
@@ -62,7 +62,8 @@ def keep(verdict: Verdict) -> None:
     """Write the file that is replayed for ever."""
     REGRESSIONS.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"plan": verdict.plan.document(), "found": verdict.failures}, indent=1)
-    (REGRESSIONS / f"{verdict.plan.seed}.json").write_text(text + "\n", encoding="utf-8")
+    kind = "fleet-" if verdict.plan.beside else ""
+    (REGRESSIONS / f"{kind}{verdict.plan.seed}.json").write_text(text + "\n", encoding="utf-8")
 
 
 def carry_out(job: Job, plans: Iterable[Plan], workers: int, out: Path) -> int:
@@ -102,9 +103,16 @@ def main() -> int:
     profile, every = given("PROFILE") or "hostile", int(given("FULL_EVERY") or 25)
     scratch = Path(tempfile.mkdtemp(prefix="chaos-"))
     job = Job(ensured_engine(), scratch, float(given("TIME_SCALE") or 60))
+    seeds = range(first, first + runs)
+    kind = given("KIND") or ""
+    if kind not in ("", "fleet"):
+        print(f"KIND is {kind!r}, and can be `fleet` or nothing. Nothing was run.")
+        return 2
     plans = [
-        draw(seed, profile=profile, full=every > 0 and seed % every == 0)
-        for seed in range(first, first + runs)
+        draw_fleet(seed, profile=profile)
+        if kind
+        else draw(seed, profile=profile, full=every > 0 and seed % every == 0)
+        for seed in seeds
     ]
     out = Path(given("OUT") or ROOT / "build" / "chaos")
     print(

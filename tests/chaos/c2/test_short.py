@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.chaos.c2 import LIGHT, Chaos
+from support.chaos.fleet import chaos_of
 from support.chaos.plan import Plan, draw
 from support.engine import Engine, ensured_engine
 from support.market import TIME_SCALE
@@ -56,7 +57,7 @@ def ours() -> Engine:
 def test_g1_g2_g3_nothing_is_lost_doubled_or_strange_after_a_kill_of_the_real_cli(
     drawn: Plan, ours: Engine, tmp_path: Path
 ) -> None:
-    chaos = Chaos(drawn, tmp_path, ours, TIME_SCALE)
+    chaos = chaos_of(drawn, tmp_path, ours, TIME_SCALE)
     try:
         verdict = chaos.run()
     finally:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from support.canary import exposed, kept
 from support.chaos.kill import carry_out
 from support.chaos.plan import Plan
 from support.chaos.verdict import Verdict, active, wasted
@@ -54,20 +56,28 @@ class Chaos:
         time_scale: float,
         *,
         program: str = LIGHT,
+        **settings: str,
     ) -> None:
         self.plan = plan
         self.verdict = Verdict(plan)
         self.handed_over: list[int] = []
-        self._said = ""
+        self.secrets: set[str] = set()
+        """What the program itself drew: the private key and the endpoint's key."""
+        self._said: dict[str, str] = {}
         options = ("--liars", "none", "--seed", str(plan.seed), "--profile", plan.profile)
         self.market = Market.start(directory / "market", *options, time_scale=time_scale)
         self.rental = Rental.create(
-            directory / "rental", engine, self.market, timeScale=f"{time_scale:g}"
+            directory / "rental", engine, self.market, timeScale=f"{time_scale:g}", **settings
         )
         if not plan.full:
             (self.rental.directory / "__main__.py").write_text(program, encoding="utf-8")
         paths = [str(REPOSITORY / part) for part in ("components", "emulator", "tests")]
         self.rental.environment["PYTHONPATH"] = os.pathsep.join(paths)
+
+    @property
+    def rentals(self) -> list[Rental]:
+        """Every project that commands are run in."""
+        return [self.rental]
 
     def run(self) -> Verdict:
         begun = time.monotonic()
@@ -154,13 +164,13 @@ class Chaos:
     def _once(self, name: str, command: Callable[[], Result]) -> Result:
         self.verdict.attempts[name] = self.verdict.attempts.get(name, 0) + 1
         result = command()
-        self._said = result.text
+        self._said[name] = result.text
         return result
 
-    def _wait_for_orphans(self) -> None:
+    def _wait_for_orphans(self, rental: Rental | None = None) -> None:
         """Only what is left when nobody acts any more is counted."""
         wait_until(
-            lambda: not self.rental.processes(),
+            lambda: not (rental or self.rental).processes(),
             within_s=ORPHANS_WITHIN_S,
             because="a killed command's process goes on",
         )
@@ -170,9 +180,10 @@ class Chaos:
         held = int(self.rental.outputs()["orderId"])
         billing = active(self.market.ledger())
         self.handed_over.append(held)
+        self.secrets |= drawn_secrets(self.rental)
         self.verdict.unclaimed += [one for one in billing if one != held]
         # A listing that failed is not an end: such an `up` changes nothing, and says so.
-        told = f"order {held} was not looked at" in self._said
+        told = f"order {held} was not looked at" in self._said.get("up", "")
         self.verdict.hollow += [held] if held not in billing and not told else []
 
     def _judge(self) -> None:
@@ -181,12 +192,29 @@ class Chaos:
         self.verdict.violations = ledger["violations"]
         usd, orders = wasted(ledger, self.handed_over)
         self.verdict.wasted_usd, self.verdict.wasted_orders = round(usd, 4), orders
-        secrets = [self.market.key.encode(), self.market.hub_token.encode()]
-        self.verdict.exposed = [
-            str(file.relative_to(self.rental.directory))
-            for file, content in self.rental.artefacts()
-            if any(secret in content for secret in secrets)
-        ]
+        self._search()
+
+    def _search(self) -> None:
+        """Look for every secret in whatever the commands, the providers and the market left."""
+        here = self.market.directory.parent
+        everything = [file for rental in self.rentals for file in rental.artefacts()]
+        everything += kept(self.market.directory)
+        secrets = {self.market.key, self.market.hub_token, *self.secrets}
+        found = exposed(everything, secrets)
+        self.verdict.exposed += [str(file.relative_to(here)) for file in found]
+
+
+def drawn_secrets(rental: Rental) -> set[str]:
+    """The secrets in a state, in clear; of a key in lines, the one in the middle."""
+    shown = rental.run("stack", "export", "--show-secrets", "--stack", rental.stack, check=True)
+    rows = json.loads(shown.stdout)["deployment"].get("resources") or []
+    outputs = [row["outputs"] for row in rows if str(row["type"]).endswith(":Keys")]
+    found = set()
+    for name in ("private_key", "endpoint_key") if outputs else ():
+        value = outputs[0][name]
+        lines = str(json.loads(value["plaintext"]) if isinstance(value, dict) else value).split()
+        found.add(lines[len(lines) // 2])
+    return found
 
 
 def _is_wanted(row: dict[str, Any]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 During = Literal["up", "repair", "destroy"]
@@ -58,6 +58,8 @@ class Plan:
     """Whether the recovery runs on another machine, which remembers nothing of the killed run."""
     full: bool = False
     """The whole MistralDeployment instead of its order alone."""
+    beside: Then | None = None
+    """C3: what a second operator does with a stack of their own while the first one recovers."""
 
     @property
     def point(self) -> str:
@@ -95,6 +97,13 @@ def draw(seed: int, *, profile: str = "hostile", full: bool = False) -> Plan:
     rival = rng.random() < 0.2
     fresh = rng.random() < 0.25
     return Plan(seed, profile, during, victim, hook, after_s, then, rival, fresh, full)
+
+
+def draw_fleet(seed: int, *, profile: str = "hostile") -> Plan:
+    """Return the C3 plan of a seed: the C2 draw, and what the second operator does beside it."""
+    rng = random.Random(f"chaos-fleet-1:{seed}")
+    beside: Then = rng.choice(("up", "refresh", "destroy"))
+    return replace(draw(seed, profile=profile), fresh=False, beside=beside)
 
 
 def parts(seeds: range, count: int) -> list[range]:

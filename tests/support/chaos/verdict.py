@@ -14,9 +14,11 @@ def ours(ledger: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [order for order in ledger["orders"] if order["made_by"] != "human"]
 
 
-def active(ledger: Mapping[str, Any]) -> list[int]:
-    """The ids of ours that are billing."""
-    return [order["id"] for order in ours(ledger) if order["active"]]
+def active(ledger: Mapping[str, Any], key: str | None = None) -> list[int]:
+    """The ids of ours that are billing; of one API key's alone, where it is named."""
+    return [
+        order["id"] for order in ours(ledger) if order["active"] and key in (None, order["made_by"])
+    ]
 
 
 def wasted(ledger: Mapping[str, Any], handed_over: Iterable[int]) -> tuple[float, int]:
@@ -75,9 +77,10 @@ class Verdict:
             f"M={self.wasted_usd:.2f} USD/{self.wasted_orders}"
         )
         where = "elsewhere " if plan.fresh else ""
+        beside = f" (beside it {plan.beside})" if plan.beside else ""
         verdict = "; ".join(self.failures) or "clean"
         return (
-            f"seed {plan.seed}: kill {how} at {plan.point}, then {where}{plan.then}: {counts}, "
+            f"seed {plan.seed}: kill {how} at {plan.point}, then {where}{plan.then}{beside}: {counts}, "
             f"{self.seconds:.0f} s: {verdict}"
         )
 
