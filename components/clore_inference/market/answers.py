@@ -41,6 +41,7 @@ STATUS_429: Final = range(429, 430)
 STATUS_403: Final = range(403, 404)
 
 ALREADY_RENTED: Final = "server-already-rented"
+DATABASE_ERROR: Final = "database error"
 BLOCKED: Final = "error code: 1010"
 """Cloudflare's plain text for a program that does not name itself; the API was not reached."""
 
@@ -49,7 +50,7 @@ POST_TABLE: Final[tuple[PostRow, ...]] = (
     PostRow("ambiguous", "success with an HTTP error", "settle", code=0),
     PostRow("ambiguous", "rate limited", "settle", status=STATUS_429),
     PostRow("ambiguous", "rate limited", "settle", code=5),
-    PostRow("ambiguous", "database error", "settle", code=1),
+    PostRow("ambiguous", DATABASE_ERROR, "settle", code=1),
     PostRow("refused", "invalid input", "stop", code=2),
     PostRow("refused", "invalid API token", "stop", code=3),
     PostRow("refused", "invalid endpoint", "stop", code=4),

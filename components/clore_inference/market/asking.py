@@ -63,6 +63,14 @@ def ask(server: Server, request: OrderRequest, usd_rate: Decimal | None) -> Ask 
     return Ask(native, price)
 
 
+def listed_usd(server: Server, request: OrderRequest, rate: Decimal | None) -> Decimal | None:
+    """A day's price on demand as it is listed, fee included, whatever the cap; None: not listed."""
+    native = server.on_demand.get(request.currency)
+    if request.order_type == "spot" or rate is None or native is None or native <= 0:
+        return None
+    return all_in(exact(native) * rate)
+
+
 def _bid(server: Server, request: OrderRequest, rate: Decimal) -> Ask | Reason:
     """The configured bid, else the least that the server takes; always below the cap."""
     floor = as_amount(server.spot.get(request.currency))

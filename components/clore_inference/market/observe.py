@@ -14,7 +14,7 @@ from clore_inference.market.marketplace import Marketplace
 from clore_inference.market.order import HeldOrder
 from clore_inference.market.ownership import carries
 from clore_inference.market.price import USD
-from clore_inference.market.story import how_it_ended, term_notice, wallet_notice
+from clore_inference.market.story import how_it_ended, offline_notice, term_notice, wallet_notice
 from clore_inference.market.wire import Order
 
 BOUND_REAL_S: Final = 3.0
@@ -137,10 +137,11 @@ def _alive(
     )
     ends_at = row.ends_at or held.ends_at
     notices = (
+        *offline_notice(held, row),
         *term_notice(held, ends_at, listing.server_time),
         *_wallet_notice(market, row, active),
     )
-    return Alive(row.id, ends_at, online=row.online, extras=extras, notices=notices)
+    return Alive(row.id, ends_at, online=row.online is not False, extras=extras, notices=notices)
 
 
 def _wallet_notice(market: Marketplace, row: Order, active: Sequence[Order]) -> Iterator[str]:

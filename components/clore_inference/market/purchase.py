@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 
 from clore_inference import units
-from clore_inference.errors import Ambiguous, NothingFits, Refused
-from clore_inference.market.answers import ALREADY_RENTED, Answer
+from clore_inference.errors import Ambiguous, ListingFailed, NothingFits, Refused
+from clore_inference.market.answers import ALREADY_RENTED, DATABASE_ERROR, Answer
+from clore_inference.market.asking import listed_usd
 from clore_inference.market.lease import Lease, Sighting, look, poll_s
 from clore_inference.market.marketplace import Marketplace
 from clore_inference.market.memory import SETTLE_S, Claim, PostOutcome
@@ -181,6 +182,24 @@ class Purchase:
             for one in sighting.active
         )
 
+    def _moved(self, offer: Offer, answer: Answer) -> str:
+        """Whether the price moved, which the marketplace answers with a bare database error."""
+        if answer.reason != DATABASE_ERROR:
+            return ""
+        try:
+            market = self.market.client.marketplace().rows
+        except ListingFailed:
+            return ""
+        server = next((one for one in market.servers if one.id == offer.server.id), None)
+        rate = usd_rate(market, self.request.currency)
+        now = listed_usd(server, self.request, rate) if server is not None else None
+        if now is None or now == offer.usd_per_day:
+            return ""
+        return (
+            f"Its price has moved: {units.usd(offer.usd_per_day)} a day with fee when it was chosen, "
+            f"{units.usd(now)} now, which alone explains the answer. "
+        )
+
     def _ambiguous(self, offer: Offer, answer: Answer, sighting: Sighting) -> Ambiguous:
         server_id = offer.server.id
         lookalikes = [
@@ -192,8 +211,8 @@ class Purchase:
         hourly = units.usd(units.per_hour(offer.usd_per_day))
         message = (
             f"an order on server {server_id} was asked for ({answer.reason}), and no listing of the "
-            f"last {units.duration(SETTLE_S)} shows it. {seen}If it exists, it costs {hourly} an "
-            "hour. Nothing else was bought. Run `pulumi up` again, which looks first, or `pulumi "
+            f"last {units.duration(SETTLE_S)} shows it. {seen}{self._moved(offer, answer)}If it exists, "
+            f"it costs {hourly} an hour. Nothing else was bought. Run `pulumi up` again, which looks first, or `pulumi "
             "destroy`, whose guard cancels it"
         )
         return Ambiguous(message, lease_id=self.lease.lease_id, server_id=server_id)

@@ -68,6 +68,19 @@ def _cost(held: HeldOrder, row: Order | None, end: float) -> Decimal:
     return held.usd_per_day * days + held.creation_fee_usd
 
 
+def offline_notice(held: HeldOrder, row: Order) -> Iterator[str]:
+    """Warn of a server that the marketplace cannot reach: nothing answers on it, and it bills."""
+    if row.online is not False:
+        return
+    yield (
+        f"server {held.server_id} of order {held.order_id} is offline by the marketplace's own account, "
+        f"and the order goes on at {units.usd(units.per_hour(held.usd_per_day))} an hour. Many come back "
+        "within minutes with everything on them, so nothing changes by itself. If this one does not: "
+        "raise the configuration key `generation` by one and run `pulumi up`, which proves a successor "
+        "on another server and then ends this order, or `pulumi destroy`"
+    )
+
+
 def term_notice(held: HeldOrder, ends_at: float, server_time: float | None) -> Iterator[str]:
     """Warn once the end of a term is near; the marketplace then takes host, weights and endpoint."""
     if server_time is None:

@@ -131,7 +131,8 @@ class Order(_Row):
     http_pub: PlainText | None = None
     pub_cluster: Annotated[tuple[PlainText, ...], BeforeValidator(_several)] = ()
     mon_container: Whole | None = None
-    online: Annotated[bool, BeforeValidator(_ended)] = False
+    online: bool | None = None
+    """The server's connectivity by the marketplace; None where the row does not say."""
     expired: Annotated[bool, BeforeValidator(_ended)] = False
     order_end: Number | None = None
     original_price_usd: Number | None = None

@@ -106,6 +106,32 @@ def test_an_outbid_spot_order_says_so_first(monkeypatch: pytest.MonkeyPatch) -> 
     assert "before its term: outbid" in told.text
 
 
+def test_a_server_that_is_offline_is_a_warning_with_its_cost_and_the_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = Told.of()
+    row = told.world.double._row
+    monkeypatch.setattr(told.world.double, "_row", lambda order: row(order) | {"online": False})
+    assert told.diff() == (), "unreachable is not gone"
+    for part in (
+        f"server 101 of order {told.held.order_id} is offline",
+        "1.75 USD an hour",
+        "`generation`",
+        "`pulumi destroy`",
+    ):
+        assert part in told.text, part
+
+
+def test_a_row_that_says_nothing_of_its_server_is_no_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = Told.of()
+    row = told.world.double._row
+    monkeypatch.setattr(told.world.double, "_row", lambda order: row(order) | {"online": None})
+    assert told.diff() == ()
+    assert told.warned == []
+
+
 def test_an_expired_order_is_told_apart_from_one_that_was_ended() -> None:
     told = Told.of()
     told.world.clock.time += 30 * 24 * HOUR_S

@@ -136,7 +136,7 @@ def test_g5_a_price_that_rose_since_the_listing_is_not_paid() -> None:
         world.double.servers[101]["price"]["on_demand"]["USD-Blockchain"] = 90
 
     world.double.before_create = rises
-    with pytest.raises(Ambiguous):
+    with pytest.raises(Ambiguous, match=r"42\.00 USD a day with fee when .*, 94\.50 USD now"):
         world.up(stack)
     world.up(stack)
     assert_below_cap(world, world.request.max_usd_per_day)
