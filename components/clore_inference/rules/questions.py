@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from clore_inference import catalog
 from clore_inference.rules.plan import Plan
-from clore_inference.sizing import host_requirement_fields, order_request_fields
+from clore_inference.sizing import Price, host_requirement_fields, order_request_fields
 from clore_inference.spec import DeploymentSpec, Finding
 from clore_inference.units import duration, size, usd
 
@@ -156,14 +156,19 @@ def _until(plan: Plan) -> Answer:
         return Answer(question="Until when?", answer=own, details=(start,))
     text = (
         "Until `pulumi destroy`, and no longer than the order's term, which is at least "
-        f"{spec.min_term_hours:g} h (minTermHours) and at most {float(plan.price.last_hours):,.0f} h. "
-        "It bills until then."
+        f"{spec.min_term_hours:g} h (minTermHours) and at most {_longest(plan.price)}. It bills until "
+        "then."
     )
     details = (
         f"Ready about {ready}: {stages}.",
         "At the end of the term host and endpoint are gone; raise `generation` before that.",
     )
     return Answer(question="Until when?", answer=text, details=details)
+
+
+def _longest(price: Price) -> str:
+    hours = f"{float(price.last_hours):,.0f} h"
+    return hours if price.cap_total is None else f"what maxUsdTotal pays for, {hours} at the cap"
 
 
 def _may_i(plan: Plan) -> Answer:
