@@ -8,6 +8,7 @@ a definite refusal is ambiguous, and only a listing can settle it. Codes: https:
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -147,8 +148,13 @@ def _matches(row: PostRow | GetRow, shape: _Shape, status: int) -> bool:
     return (
         (row.code is None or row.code == shape.code)
         and (row.status is None or status in row.status)
-        and (row.error is None or row.error == shape.error)
+        and (row.error is None or _words(row.error) == _words(shape.error))
     )
+
+
+def _words(text: str | None) -> str:
+    """An error text without what its sources do not agree on: case, hyphens, underscores."""
+    return re.sub(r"[-_\s]+", " ", text or "").strip().casefold()
 
 
 @dataclass(frozen=True)
