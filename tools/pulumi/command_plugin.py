@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import grpc
+import protocol  # noqa: F401 - before the messages
 from commands.difference import REPLACING, Kind, differences
 from commands.inputs import LOCAL, checked, failures
 from commands.local import run_local
-from commands.remote import run_remote
-from commands.run import CommandError, Output, Stop, job_for
+from commands.run import CommandError, Job, Output, Stop, job_for
 from commands.wire import UNKNOWN, Properties, from_struct, plain, to_struct
 from google.protobuf import empty_pb2  # type: ignore[import-untyped]
 from pulumi.runtime.proto import (
@@ -239,7 +239,7 @@ class CommandPlugin(provider_pb2_grpc.ResourceProviderServicer):
             timer.start()
         job = job_for(plain(command), inputs, before, self._log.writer(request.urn), stop)
         try:
-            return run_local(job) if token_of(request.urn) == LOCAL else run_remote(job)
+            return run_local(job) if token_of(request.urn) == LOCAL else _run_remote(job)
         except CommandError as problem:
             context.abort(grpc.StatusCode.UNKNOWN, str(problem))
             raise
@@ -248,6 +248,12 @@ class CommandPlugin(provider_pb2_grpc.ResourceProviderServicer):
                 timer.cancel()
             with self._lock:
                 self._stops.discard(stop)
+
+
+def _run_remote(job: Job) -> Output:
+    from commands.remote import run_remote  # noqa: PLC0415 - imports asyncssh; most commands run none
+
+    return run_remote(job)
 
 
 def _outputs(inputs: Properties, output: Output) -> Any:

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import grpc
+import protocol  # noqa: F401 - before the messages
 from google.protobuf import empty_pb2, json_format  # type: ignore[import-untyped]
-from pulumi.runtime import proto
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 from python_project import Python, UnsupportedError, python_of
 from served import engine_address, serve
@@ -285,7 +285,7 @@ def main() -> None:
     host = LanguageHost(engine_address())
 
     def register(server: grpc.Server) -> None:
-        proto.language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
+        language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
 
     serve(register, host.stop)
 
