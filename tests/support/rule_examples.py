@@ -143,6 +143,7 @@ EXAMPLES: dict[str, Example] = {
     "clore-secret-forbid-in-line": by_line(*LINE.argv, HF_TOKEN="hf_x", says="HF_TOKEN"),
     "clore-cache-keep-path": by_line(*LINE.argv, HF_HOME="/tmp/weights", says="/tmp/weights"),
     "clore-exposure-forbid-raw-engine": by_line(*dropped("--middleware", "--host"), says="/invocations"),
+    "clore-exposure-forbid-side-door": by_line(*LINE.argv, "--grpc", says="beside its HTTP API"),
     "clore-exposure-require-guard": by_fact(
         lambda facts: replace(
             facts,

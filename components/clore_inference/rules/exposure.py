@@ -13,6 +13,12 @@ from clore_inference.rules.rule import VLLM_SECURITY, Rule
 GUARD: Final = "clore_guard.Guard"
 LAUNCHER: Final = "clore_sglang"
 PROXY: Final = "clore_llamacpp"
+SIDE_DOORS: Final = (
+    "--grpc", "--grpc-port", "--grpc-mode", "--smg-grpc-mode", "--smg-http-sidecar-port",
+    "--grpc-http-sidecar-port",
+)  # fmt: skip
+WORKERS: Final = "--tokenizer-worker-num"
+"""SGLang 0.5.23, srt/entrypoints/http_server.py: several workers import the application by its name."""
 LISTEN: Final = "CLORE_INFERENCE_LISTEN"
 """Where the proxy in front of llama-server listens, `host:port`; its default is the loopback."""
 TLS: Final = "https://docs.clore.ai/dev-reference"
@@ -49,6 +55,21 @@ def _raw(facts: Facts) -> Iterator[str]:
         yield (
             f"{line.engine} listens on every address with nothing in front of it: even with a key, "
             "routes such as /invocations, /tokenize and /metrics answer anybody."
+        )
+
+
+def _side_door(facts: Facts) -> Iterator[str]:
+    line = facts.line
+    if line is None:
+        return
+    for flag in SIDE_DOORS:
+        if line.has(flag):
+            yield f"{flag} opens a way to {line.engine} beside its HTTP API, where no key is asked."
+    workers = line.value(WORKERS) if line.engine == "sglang" else None
+    if workers and workers.isdecimal() and int(workers) > 1:
+        yield (
+            f"{WORKERS} is {workers}: each worker loads the application anew, without the guard, and "
+            "SGLang asks none of its callers for a key."
         )
 
 
@@ -90,6 +111,10 @@ RULES: Final = (
         "clore-exposure-forbid-raw-engine", "mandatory", "no engine listens outside unguarded",
         VLLM_SECURITY, "Listen on 127.0.0.1, or serve through InferenceServer, which adds the guard.",
         _raw,
+    ),
+    Rule(
+        "clore-exposure-forbid-side-door", "mandatory", "the guarded API is the only way in",
+        VLLM_SECURITY, "Remove the flag.", _side_door,
     ),
     Rule(
         "clore-exposure-require-guard", "mandatory", "public means behind guard and key",

@@ -45,6 +45,14 @@ def test_a_batch_has_as_many_tokens_as_requests(
     assert ("clore-vllm-match-batch" in of_line(*words)) is told
 
 
+@pytest.mark.parametrize(("workers", "told"), [("1", False), ("2", True), ("many", False)])
+def test_sglang_with_several_workers_asks_nobody_for_a_key(*, workers: str, told: bool) -> None:
+    argv = ("python3", "-m", "clore_sglang", "--model-path", "m", "--tokenizer-worker-num", workers)
+    facts = Facts.of_engine_line(argv)
+    assert facts
+    assert bool(list(rule("clore-exposure-forbid-side-door").run(facts))) is told
+
+
 @pytest.mark.parametrize(("size", "told"), [("1", False), ("2", True), ("auto", False)])
 def test_a_pipeline_begins_with_two(*, size: str, told: bool) -> None:
     assert ("clore-topology-prefer-tensor" in of_line("--pipeline-parallel-size", size)) is told
