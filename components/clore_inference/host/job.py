@@ -21,6 +21,9 @@ class FetchJob(BaseModel):
     allow_patterns: tuple[str, ...] = ()
     ignore_patterns: tuple[str, ...] = ()
     endpoint: str = Field(default=HUB, description="Hub or mirror, without a trailing slash")
+    path: str = Field(
+        default="", description="Folder of the host that has the files: verified, not fetched"
+    )
     total_bytes_hint: int = Field(default=0, ge=0, description="For messages before the listing")
 
     @property
@@ -30,8 +33,9 @@ class FetchJob(BaseModel):
 
     @property
     def id(self) -> str:
-        """Hash of everything that decides which files are fetched."""
-        return _hash(self.model_dump(mode="json", exclude={"total_bytes_hint"}))
+        """Hash of everything that decides which files are fetched; ids from before `path` stay."""
+        left_out = {"total_bytes_hint", *(() if self.path else ("path",))}
+        return _hash(self.model_dump(mode="json", exclude=left_out))
 
 
 class Installation(BaseModel):

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-from . import record, room
+from . import own, record, room
 from .download import FIRST_WAIT_S, MOST_WAIT_S, STREAMS, TRIES, Download
 from .partial import HASH_PIECE_BYTES, Partial
 from .ranged import Place, announced_wait_s, without_token
@@ -63,6 +63,7 @@ class Fetch:
     def __init__(self, hub: Any, order: dict[str, Any]) -> None:
         self.hub = hub
         self.job: dict[str, Any] = order["job"]
+        self.own: str = self.job.get("path") or ""
         self.token: str = order.get("token") or ""
         self.scale = float(order.get("scale", 1))
         self.folder = Path(order["folder"])
@@ -82,17 +83,50 @@ class Fetch:
         commit, self.files = self._persist(self._listed)
         if not self.files:
             raise Refusal("not_found", "no file of the repository matches the wanted patterns")
-        self._download(self._large(), commit)
-        snapshot = self._persist(self._laid_out)
-        self._forget_listing(commit)
-        self.phase = "verifying"
-        self._each(lambda one: self._verify(one, commit), list(self.files))
+        snapshot = self._linked(commit) if self.own else self._brought(commit)
         return {
             "snapshot": str(snapshot),
             "revision": commit,
             "files": len(self.files),
             "bytes": sum(one.size for one in self.files),
         }
+
+    def _brought(self, commit: str) -> Path:
+        """Fetch what is missing, lay it out, and verify what was not hashed on its way."""
+        self._download(self._large(), commit)
+        snapshot = self._persist(self._laid_out)
+        self._forget_listing(commit)
+        self.phase = "verifying"
+        self._each(lambda one: self._verify(one, commit), list(self.files))
+        return snapshot
+
+    def _linked(self, commit: str) -> Path:
+        """Verify the files of one's own where they lie, and show them as the cache would."""
+        self.phase = "verifying"
+        at = own.folder(self.own)
+        sources = {one: own.present(at, one.path) for one in self.files}
+        self._each(lambda one: self._verify_own(one, sources[one]), list(self.files))
+        for one, source in sources.items():
+            own.link(self._blob(one), source)
+        return own.lay_out(
+            self.storage,
+            commit,
+            str(self.job["revision"]),
+            {one.path: self._blob(one) for one in self.files},
+        )
+
+    def _verify_own(self, one: Wanted, source: Path) -> None:
+        if self.verified.get(str(source.resolve())) == _state(source):
+            return
+        found = _hash(source, one)
+        wanted = one.sha256 or one.blob_id
+        if found != wanted:
+            raise Refusal(
+                "hash_mismatch",
+                f"{source} has hash {found[:16]}..., its list says {wanted[:16]}...; it is yours, so "
+                "it was left as it is",
+            )
+        self._remember(source)
 
     def _large(self) -> list[Partial]:
         """The large files that are not there yet, largest first; equal ones count once."""
@@ -154,16 +188,29 @@ class Fetch:
 
     def _listed(self) -> tuple[str, tuple[Wanted, ...]]:
         """The commit behind the revision, and its wanted files with sizes and hashes."""
+        commit, files = own.sums(own.folder(self.own)) if self.own else ("", [])
+        if files:
+            at = own.folder(self.own)
+            sizes = {one.path: own.present(at, one.path).stat().st_size for one in files}
+            rows = {one.path: Wanted(one.path, sizes[one.path], one.sha256, "") for one in files}
+            return commit, tuple(rows[name] for name in self._matching(rows))
+        return self._listed_by_hub()
+
+    def _listed_by_hub(self) -> tuple[str, tuple[Wanted, ...]]:
         repository = self.job["repository"]
         commit = str(self.api.repo_info(repository, revision=self.job["revision"]).sha)
         tree = self.api.list_repo_tree(repository, recursive=True, revision=commit)
         rows = {str(row.path): row for row in tree if getattr(row, "blob_id", None)}
+        return commit, tuple(_wanted(rows[name]) for name in self._matching(rows))
+
+    def _matching(self, rows: Iterable[str]) -> Iterable[str]:
+        """The names that the job's patterns want."""
         names: Iterable[str] = self.hub.utils.filter_repo_objects(
-            rows,
+            list(rows),
             allow_patterns=list(self.job["allow_patterns"]) or None,
             ignore_patterns=list(self.job["ignore_patterns"]) or None,
         )
-        return commit, tuple(_wanted(rows[name]) for name in names)
+        return names
 
     def _blob(self, one: Wanted) -> Path:
         return self.storage / "blobs" / (one.sha256 or one.blob_id)
@@ -214,10 +261,11 @@ class Fetch:
     def _verify(self, one: Wanted, commit: str) -> None:
         """Check a file of the snapshot by size and hash, once for each state of its blob."""
         path = self.storage / "snapshots" / commit / one.path
-        blob = path.resolve()
-        if not blob.is_file():
+        if not path.is_file():
             raise Refusal("network", f"{one.path} did not arrive")
-        if self.verified.get(str(blob)) == _state(blob):
+        # One step only: behind it may lie a file of the user's own, which is never removed.
+        blob = path.parent / path.readlink() if path.is_symlink() else path
+        if self.verified.get(str(blob.resolve())) == _state(blob):
             return
         found = _hash(blob, one)
         if blob.stat().st_size != one.size or found != (one.sha256 or one.blob_id):
