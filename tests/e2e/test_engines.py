@@ -18,6 +18,10 @@ from support.rental import MakeRental, Rental
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 RELEASES = ("sglang-0.5.23", "llamacpp-b11434")
+QUESTION = {
+    "model": "mistral-medium-3.5",
+    "messages": [{"role": "user", "content": "Tell me a long story about orders and engines."}],
+}
 
 
 @dataclass
@@ -32,8 +36,7 @@ class Caller:
     def call(self) -> None:
         known = self.rental.outputs()
         url = f"{known['endpoint']}/v1/chat/completions"
-        words = {"role": "user", "content": "Tell me a long story about orders and engines."}
-        body = {"model": "mistral-medium-3.5", "messages": [words], "stream": True}
+        body = {**QUESTION, "stream": True}
         headers = {"Authorization": f"Bearer {known['endpointKey']}"}
         while not self.stop.wait(0.1):
             try:
@@ -85,6 +88,11 @@ def fetched(market: Market) -> dict[str, int]:
     return {name: int(row["bytes"]) for name, row in market.fetched()["files"].items()}
 
 
+def trouble(market: Market, *faults: dict[str, object]) -> None:
+    url = f"{market.hub}/packages/_admin/faults"
+    assert requests.put(url, json=list(faults), timeout=30).ok
+
+
 def overlap(ranges: list[list[int]]) -> bool:
     """Whether a byte was sent twice."""
     ordered = sorted(ranges)
@@ -100,6 +108,14 @@ def test_vllm_to_sglang_to_llamacpp_and_back_is_one_order_and_each_file_once(
     rental.configure(engine="sglang")
     looked = rental.preview()
     assert "sglang 0.5.23 is installed beside the image's vllm 0.32.0" in looked.text
+    trouble(market, {"name": "answers_503", "file": "sglang-*", "times": 99})
+    failed = rental.up()
+    assert failed.code != 0
+    assert "sglang 0.5.23 was not started" in failed.text
+    assert "an engine that ran before goes on" in failed.text
+    assert rental.ask(QUESTION).status_code == 200, "what served goes on"
+    trouble(market)
+
     with somebody_asking(rental) as caller:
         second = rental.up()
         assert second.code == 0, second.text

@@ -36,6 +36,11 @@ def test_tls_ends_on_the_host_and_the_relay_leads_nowhere(
     answer = requests.post(url, json=CHAT, headers=key, verify=str(trusted), timeout=60)
     assert answer.status_code == 200, answer.text
     assert requests.post(url, json=CHAT, verify=str(trusted), timeout=60).status_code == 401
+    for route in ("/invocations", "/tokenize", "/metrics", "/docs"):
+        shut = requests.post(
+            f"{known['endpoint']}{route}", json=CHAT, verify=str(trusted), timeout=60
+        )
+        assert shut.status_code in (401, 404), f"{route} is open"
     with pytest.raises(requests.exceptions.SSLError):
         requests.post(url, json=CHAT, headers=key, timeout=60)
 
