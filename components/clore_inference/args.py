@@ -60,6 +60,8 @@ class DeploymentWishes(TypedDict):
     """Hugging Face repository; the one of release and precision if left out."""
     revision: NotRequired[str]
     """Commit of the repository, 40 hex digits."""
+    weights_path: NotRequired[str]
+    """Folder on the host that already holds the files: verified and linked, not fetched."""
     max_model_len: NotRequired[int]
     """Longest context of one request, tokens."""
     gpu_memory_utilization: NotRequired[float]

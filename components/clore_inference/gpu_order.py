@@ -119,7 +119,9 @@ class GpuOrder(pulumi.ComponentResource):
     ) -> None:
         super().__init__("clore:index:GpuOrder", name, {}, opts)
         spec = parsed(args)
-        weights: dict[str, Any] = {"repository": json.dumps(asdict(wanted_repository(spec)))}
+        weights: dict[str, Any] = {}
+        if not spec.weights_path:
+            weights["repository"] = json.dumps(asdict(wanted_repository(spec)))
         if args.get("hf_token") is not None:
             weights["hf_token"] = pulumi.Output.secret(args["hf_token"])
         proof = {"awaits_proof": "true"} if args.get("awaits_proof") else {}

@@ -138,7 +138,10 @@ def price_now(spec: DeploymentSpec, best: Offer) -> tuple[str, ...]:
 
 
 def ask_repository(spec: DeploymentSpec, token: Secret | None) -> Asked[Standing]:
-    """Ask the hub; posts nothing."""
+    """Ask the hub; posts nothing. Files that lie on the host already are the host's word alone."""
+    if spec.weights_path:
+        text = f"The weights are those in {spec.weights_path} on the host, verified there."
+        return Asked(lambda: Standing("open", text))
     return Asked(lambda: look(wanted_repository(spec), token))
 
 

@@ -50,6 +50,7 @@ def fetch_job(spec: DeploymentSpec) -> FetchJob:
         allow_patterns=files.allow_patterns,
         ignore_patterns=files.ignore_patterns,
         endpoint=spec.hf_endpoint,
+        path=spec.weights_path or "",
         total_bytes_hint=files.total_bytes,
     )
 

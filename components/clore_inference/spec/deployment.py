@@ -45,6 +45,7 @@ class DeploymentSpec(BaseModel):
     engine_lock: str | None
     repository: str | None
     revision: str | None
+    weights_path: str | None
     max_model_len: int
     gpu_memory_utilization: float | None
     kv_cache_dtype: str

@@ -181,6 +181,11 @@ def _what() -> tuple[Key, ...]:
             "Commit of the repository, 40 hex digits. Not set: the branch main.",
         ),
         Key(
+            "weightsPath",
+            "string",
+            "Folder on the host that already holds the files: verified and linked there, not fetched. Not set: they are fetched.",
+        ),
+        Key(
             "maxModelLen",
             "integer",
             "Longest context of one request, tokens.",
