@@ -55,7 +55,16 @@ def constructed(args: Mapping[str, Any]) -> tuple[DeploymentSpec, tuple[Finding,
     with _as_run_error():
         spec, findings = rules.construct(wanted, has_token=bool(args.get("hf_token")))
         engines.command(spec)  # what is not built yet must be said before anything is bought
+        _read_lock(spec)
         return spec, findings
+
+
+def _read_lock(spec: DeploymentSpec) -> None:
+    """Read a lock of one's own, so that a wrong one is said before anything is bought."""
+    if spec.engine_lock:
+        from clore_inference.lifecycle.installation import wanted_lock  # noqa: PLC0415 - seldom
+
+        wanted_lock(spec)
 
 
 def parsed(args: Mapping[str, Any]) -> DeploymentSpec:

@@ -50,3 +50,12 @@ def test_every_finding_is_raised_at_once_and_no_resource_is_registered(engine: E
     for named in ("topology", "maxUsdPerDay", "maxModelLen", "maxModelLength", "licenseUse"):
         assert named in text, f"{named} is among the findings"
     assert "clore:index:MistralDeployment" not in engine.registered
+
+
+def test_a_lock_of_ones_own_that_cannot_be_read_is_said_before_anything_is_bought(
+    engine: Engine,
+) -> None:
+    wrong: Any = {"license_use": "evaluation", "max_usd_per_day": "60", "engine_lock": "/no/lock"}
+    with pytest.raises(pulumi.RunError, match="engineLock /no/lock cannot be read"):
+        MistralDeployment("llm", wrong)
+    assert engine.registered == []
