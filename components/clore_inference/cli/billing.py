@@ -70,6 +70,8 @@ class Bill:
     spent_usd: Decimal | None = None
     """So far, with both fees."""
     ends_in_s: float | None = None
+    is_spot: bool = False
+    """Whether the row says that anybody who bids more ends it."""
 
     @property
     def usd_per_hour(self) -> str:
@@ -157,6 +159,7 @@ def _bill(
         age_s=_between(order.created_at, server_time),
         spent_usd=spent_usd(order, rate, server_time),
         ends_in_s=_between(server_time, ends_at),
+        is_spot=order.spot is True,
     )
 
 

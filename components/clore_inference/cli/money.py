@@ -119,6 +119,8 @@ def _order(bill: Bill, *, has_state: bool) -> Row:
         parts.append(f"{usd(bill.spent_usd)} spent")
     if bill.ends_in_s is not None:
         parts.append(f"ends in {duration(bill.ends_in_s)}")
+    if bill.is_spot:
+        parts.append("spot: ends at once when somebody bids more")
     soon = bill.ends_in_s is not None and bill.ends_in_s < SHORT_HOURS * 3600
     state: State = "note" if soon else "ok"
     if has_state and bill.standing != "held":

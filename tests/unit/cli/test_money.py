@@ -171,6 +171,13 @@ def test_an_order_shows_what_it_costs_and_how_long_the_wallet_lasts() -> None:
     assert "else" not in str(found), "orders of others are only a number"
 
 
+def test_a_spot_order_says_what_may_end_it_at_any_time() -> None:
+    world, stack = lost()
+    world.double.orders[0].type = "spot"
+    _, text = rows(world, holding(state(stack, held=True)), "h100")[f"order {order_id(stack)}"]
+    assert text.endswith("spot: ends at once when somebody bids more")
+
+
 def test_an_order_that_the_state_lost_is_bad() -> None:
     world, stack = lost()
     level, text = rows(world, holding(state(stack, held=False)), "h100")[f"order {order_id(stack)}"]
