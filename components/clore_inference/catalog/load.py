@@ -143,6 +143,11 @@ def release_of(image: str) -> str:
     return ""
 
 
+def first_model() -> Model:
+    """Return the model that is meant where nothing names one."""
+    return catalog().model[0]
+
+
 def versions(engine_id: str) -> tuple[Version, ...]:
     """Return the versions of an engine that the catalog knows."""
     return tuple(one for one in catalog().version if one.engine == engine_id)

@@ -30,7 +30,7 @@ def _parallel(facts: Facts) -> int | None:
 def _divisor(facts: Facts) -> Iterator[str]:
     from clore_inference import catalog  # noqa: PLC0415 - the model, where no spec names one
 
-    model = facts.spec.model if facts.spec else catalog.model("mistral-medium-3.5")
+    model = facts.spec.model if facts.spec else catalog.first_model()
     gpus = _parallel(facts) or (facts.spec.shape.count if facts.spec else None)
     if gpus and not divides(model, gpus):
         yield (
@@ -85,7 +85,7 @@ def _precision(facts: Facts) -> Iterator[str]:
 def _context(facts: Facts) -> Iterator[str]:
     from clore_inference import catalog  # noqa: PLC0415
 
-    most = catalog.model("mistral-medium-3.5").max_context
+    most = catalog.first_model().max_context
     text = facts.line.value(*CONTEXT) if facts.line else None
     if text and text.isdecimal() and int(text) > most:
         yield f"The context is set to {int(text):,} tokens; the model ends at {most:,}."

@@ -116,7 +116,7 @@ class Facts:
 def _line(spec: DeploymentSpec) -> EngineCommand | None:
     """The line on the host; None where there is none, which other rules explain."""
     try:
-        line = engines.planned(spec)
+        line = engines.command(spec)
     except ConfigError:
         return None
     return line.model_copy(update={"argv": engines.host_argv(line)})

@@ -24,8 +24,6 @@ class Plan(BaseModel):
     spec: DeploymentSpec
     line: EngineCommand | None
     """The guide's line with our suffix; None where the engine cannot do what is asked."""
-    not_built: str = ""
-    """Why this version does not serve it, although it has a plan."""
     weights: WeightsFiles | None
     fit: Fit
     price: Price
@@ -64,8 +62,6 @@ class Plan(BaseModel):
         if self.line:
             rows.append(f"command: {' '.join(self.line.argv)}")
             rows += [f"added: {reason}" for reason in self.line.suffix_reasons]
-        if self.not_built:
-            rows.append(f"not built: {self.not_built}")
         return tuple(rows)
 
     def _money(self) -> tuple[str, ...]:
@@ -75,7 +71,10 @@ class Plan(BaseModel):
         if self.ceiling is None:
             return rows
         amount = self.ceiling.usd_per_million_tokens(self.price.cap_per_day)
-        return (*rows, f"at the cap and the ceiling of one request, {usd(amount)} per million tokens")
+        return (
+            *rows,
+            f"at the cap and the ceiling of one request, {usd(amount)} per million tokens",
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as plain JSON-able values; the spec is flat, with its configuration keys."""
@@ -95,7 +94,6 @@ def plan(spec: DeploymentSpec, findings: tuple[Finding, ...] | None = None) -> P
     return Plan(
         spec=spec,
         line=_line(spec),
-        not_built=engines.not_built(spec),
         weights=_weights(spec),
         fit=fit(spec),
         price=price(spec),
@@ -107,7 +105,7 @@ def plan(spec: DeploymentSpec, findings: tuple[Finding, ...] | None = None) -> P
 
 def _line(spec: DeploymentSpec) -> EngineCommand | None:
     try:
-        return engines.planned(spec)
+        return engines.command(spec)
     except ConfigError:
         return None  # a rule says it, in the findings
 

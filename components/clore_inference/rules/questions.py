@@ -78,8 +78,6 @@ def _what(plan: Plan) -> Answer:
     if plan.line:
         added = "Added" if spec.engine == "llamacpp" else "Added to the guide's line"
         details += [f"{added}: {reason}." for reason in plan.line.suffix_reasons]
-    if plan.not_built:
-        text = f"Nothing, in this version: {plan.not_built} It would be {text}"
     return Answer(question="What will run?", answer=text, details=tuple(details))
 
 

@@ -83,8 +83,7 @@ def headline(plan: Plan) -> str:
     """Say in one line what it is and whether it may run."""
     count = len(plan.refused)
     noun = "finding" if count == 1 else "findings"
-    verdict = "may run" if not plan.not_built else "NOT BUILT in this version"
-    verdict = f"REFUSED by {count} {noun}" if count else verdict
+    verdict = f"REFUSED by {count} {noun}" if count else "may run"
     spec = plan.spec
     return f"{spec.served_model_name} on {spec.topology} with {spec.engine}: {verdict}"
 

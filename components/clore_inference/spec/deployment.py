@@ -145,8 +145,8 @@ class DeploymentSpec(BaseModel):
 
     @property
     def model(self) -> Model:
-        """The model's geometry."""
-        return catalog.model("mistral-medium-3.5")
+        """The geometry of the checkpoint's model; of the first one where there is no checkpoint."""
+        return catalog.model(self.checkpoint.model) if self.checkpoint else catalog.first_model()
 
     @property
     def version(self) -> str:

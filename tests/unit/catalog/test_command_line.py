@@ -99,7 +99,7 @@ def test_an_unknown_version_may_be_any() -> None:
 def test_the_parser_of_llama_server_takes_what_we_say() -> None:
     wish = {"engine": "llamacpp", "precision": "q4_k_m", "topology": "1xH100", "maxNumSeqs": 4}
     for word in ("auto", "bf16", "q8_0", "q4_0"):
-        assert engines.refusals(engines.planned(a_spec(**wish, kvCacheDtype=word))) == ()
+        assert engines.refusals(engines.command(a_spec(**wish, kvCacheDtype=word))) == ()
 
 
 @pytest.mark.parametrize("engine", ["vllm", "sglang"])

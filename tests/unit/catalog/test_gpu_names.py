@@ -56,7 +56,7 @@ def test_a_name_is_found_however_the_marketplace_writes_it(gpu: Gpu) -> None:
 @every_gpu
 def test_memory_bandwidth_and_interconnect_are_a_data_sheets(gpu: Gpu) -> None:
     assert gpu.advertised_gb <= gpu.memory_mib / 1024 < gpu.advertised_gb + 1.5, "GiB, rounded down"
-    assert 2000 <= gpu.bandwidth_gb_s <= 4800
+    assert gpu.bandwidth_gb_s >= 2000, "HBM, in decimal GB/s"
     assert "GB/s" in gpu.interconnect
     linked = "NVLink" in gpu.interconnect
     assert linked is not gpu.id.endswith("PCIe"), "what carries tensor parallelism"

@@ -17,6 +17,7 @@ from clore_inference.engines.parser import MEANINGS
 from clore_inference.rules import RULES
 from clore_inference.rules.exposure import DEFAULT_HOST
 from clore_inference.spec import DeploymentSpec
+from support.wishes import a_spec
 
 FACTS = catalog.catalog()
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,6 +39,18 @@ def test_every_checkpoint_is_loaded_by_an_engine_that_reads_its_layout(row: Chec
         if row.precision in engine.precisions and engine.layout in row.layouts
     ]
     assert able, f"add {row.precision} to `precisions` of an engine that reads {row.layouts}"
+
+
+def test_every_model_has_a_checkpoint_and_every_layout_a_reader() -> None:
+    assert {row.model for row in FACTS.checkpoint} == {row.id for row in FACTS.model}
+    assert {row.layout for row in FACTS.engine} == {row.id for row in FACTS.layout}
+
+
+def test_a_plan_is_made_for_the_model_of_its_checkpoint() -> None:
+    for row in FACTS.checkpoint:
+        for release in row.releases:
+            spec = a_spec(release=release, precision=row.precision)
+            assert spec.model.id == row.model
 
 
 @pytest.mark.parametrize("engine", FACTS.engine, ids=lambda engine: engine.id)
