@@ -68,7 +68,8 @@ def accept(
     if requirement.link is not None:
         found = measure(pinned, requirement.link, clock=clock)
         facts |= found.facts()
-    say(_summary(facts))
+    for line in _summary(facts):
+        say(line)
     return {"host_key": host_key, **facts}
 
 
@@ -96,17 +97,18 @@ async def _asked(login: Login) -> str:
     return answer.stdout
 
 
-def _summary(facts: dict[str, Any]) -> str:
+def _summary(facts: dict[str, Any]) -> tuple[str, str]:
     names = sorted({gpu["name"] for gpu in facts["gpus"]})
     gpus = f"{len(facts['gpus'])}x {', '.join(names)}" if names else "no GPU"
     joined = f" over {', '.join(facts['links'])}" if facts.get("links") else ""
     parts = [
-        f"{gpus}{joined}",
-        f"driver {facts['driver']}",
         f"{facts['memory_gb'] or 0:.0f} GB memory",
         f"{facts['shm_gb'] or 0:.0f} GB shared",
         f"{facts['disk_free_gb'] or 0:.0f} GB disk free",
     ]
     if facts.get("down_mbps"):
-        parts.append(f"{facts['down_mbps']:g} Mbps from the hub")
-    return f"host attested: {', '.join(parts)}"
+        parts.append(f"{facts['down_mbps']:g} Mbps")
+    return (
+        f"host attested: {gpus}{joined}, driver {facts['driver']}",
+        f"host attested: {', '.join(parts)}",
+    )

@@ -12,7 +12,10 @@ from typing import Any, Final
 from clore_inference.units import GB, duration, rate, size
 
 EVERY_REAL_S: Final = 10.0
-"""Real seconds between two lines without news."""
+"""Real seconds between two lines without news, at first..."""
+MOST_REAL_S: Final = 60.0
+LATER_SHARE: Final = 0.05
+"""...and later this share of what has passed: two hours of a slow link are 120 lines of state."""
 WINDOW_S: Final = 60.0
 """Marketplace seconds that the rate is measured over."""
 
@@ -26,6 +29,7 @@ class Progress:
         self._estimate_s = estimate_s
         self._samples: deque[tuple[float, int]] = deque()
         self._since: float | None = None
+        self._began_real: float | None = None
         self._shown_at: float | None = None
         self._shown_stage = ""
 
@@ -37,7 +41,11 @@ class Progress:
         text = (
             self._weights(status, now_s) if self._kind == "weights" else self._engine(status, now_s)
         )
-        due = self._shown_at is None or real_s - self._shown_at >= EVERY_REAL_S
+        if self._began_real is None:
+            self._began_real = real_s
+        apart_s = LATER_SHARE * (real_s - self._began_real)
+        every_s = min(MOST_REAL_S, max(EVERY_REAL_S, apart_s))
+        due = self._shown_at is None or real_s - self._shown_at >= every_s
         if not due and stage == self._shown_stage:
             return None
         self._shown_at, self._shown_stage = real_s, stage

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from clore_inference.host.progress import Progress, amounts
@@ -25,6 +26,27 @@ def test_lines_without_news_are_ten_real_seconds_apart() -> None:
         for second in range(31)
     ]
     assert sum(line is not None for line in lines) == 4
+
+
+def test_a_long_fetch_is_told_ever_more_rarely_and_once_a_minute_at_least() -> None:
+    progress = Progress("weights")
+    told = [
+        second
+        for second in range(7200)
+        if progress.line(fetching(second * 10**7), now_s=float(second), real_s=float(second))
+    ]
+    assert 100 < len(told) < 160, "what is told is kept in the state"
+    assert max(later - earlier for earlier, later in pairwise(told)) <= 60
+
+
+def test_every_line_of_a_fetch_fits_a_terminal() -> None:
+    progress = Progress("weights", total_bytes_hint=255_400_000_000)
+    lines = [
+        progress.line(fetching(200_100_000_000, 255_400_000_000), now_s=at, real_s=at)
+        for at in (0.0, 3600.0)
+    ]
+    lines.append(progress.line(fetching(200_100_999_999, 255_400_000_000), now_s=9e4, real_s=9e4))
+    assert max(len(line or "") for line in lines) <= 80
 
 
 def test_a_new_stage_is_told_at_once() -> None:
