@@ -175,7 +175,7 @@ def _trouble(faults: Sequence[Fault]) -> Response | None:
             answer = reply.error(429, None, "Too many requests")
             answer.headers["Retry-After"] = str(fault.parameters["retry_after_s"])
             return answer
-        if fault.name == "http_5xx":
+        if fault.name in ("http_5xx", "refused"):
             return reply.error(fault.parameters["status"], None, "The hub has a bad day")
     return None
 

@@ -12,13 +12,14 @@ from clore_emulator.hub.repository import Repository
 DEMO_TOKEN: Final = "hf_emulator_demo_token"  # noqa: S105 - opens the local hub only
 EVERY_REPOSITORY: Final = "*"
 
-FaultName = Literal["cut_after", "slow", "http_429", "http_5xx", "wrong_hash"]
+FaultName = Literal["cut_after", "slow", "http_429", "http_5xx", "refused", "wrong_hash"]
 
 FAULTS: Final[dict[str, tuple[str, Mapping[str, int]]]] = {
     "cut_after": ("the connection breaks after so many bytes of the body", {"bytes": 100_000}),
     "slow": ("the body comes at so many bytes per real second", {"bytes_per_s": 100_000}),
     "http_429": ("too many requests; come back after so many seconds", {"retry_after_s": 1}),
     "http_5xx": ("the hub answers this status instead", {"status": 503}),
+    "refused": ("this status to everybody, whatever their token opens", {"status": 403}),
     "wrong_hash": ("one byte of the body is not what the hash says", {}),
 }
 
