@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.market import Market
+from support.outside import public_name_answers
 from support.rental import MakeRental, Rental
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -52,5 +53,6 @@ def test_g10_a_private_endpoint_is_proven_through_a_tunnel_and_not_reachable_wit
     result = rental.up()
     assert result.code == 0, result.text
     assert rental.outputs()["endpoint"] == "http://localhost:8000"
+    assert not public_name_answers(market), "it is reached through the tunnel alone"
     assert rental.destroy().code == 0
     assert market.active_orders() == []
