@@ -16,7 +16,6 @@
     |- WeightsFailed        the fetch ended with the named cause
     |- EngineFailed         the engine ended with the named cause
     |- Unproven             the endpoint answers, but not what was asked for
-    |- NotBuiltYet          asked for something this version does not have
 
 Each class has a stable `id`, which the documentation explains. A message says what is true (ids,
 numbers, units), what it costs or breaks, and what to run next.
@@ -159,9 +158,3 @@ class Unproven(CloreInferenceError):
     def __init__(self, message: str, *, failed: Sequence[str]) -> None:
         self.failed = tuple(failed)
         super().__init__(message)
-
-
-class NotBuiltYet(CloreInferenceError):
-    """A documented part of the design that this version does not have."""
-
-    id = "clore-not-built-yet"

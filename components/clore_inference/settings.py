@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import pulumi
 from pulumi.runtime.config import CONFIG, is_config_secret
 
-from clore_inference import engines, rules
-from clore_inference.errors import ConfigError, NotBuiltYet
+from clore_inference import rules
+from clore_inference.errors import ConfigError
 from clore_inference.spec import DeploymentSpec, Finding, camel, keys, spec_keys
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ def constructed(args: Mapping[str, Any]) -> tuple[DeploymentSpec, tuple[Finding,
     wanted = {name: value for name, value in given.items() if name not in SECRETS}
     with _as_run_error():
         spec, findings = rules.construct(wanted, has_token=bool(args.get("hf_token")))
-        engines.command(spec)  # what is not built yet must be said before anything is bought
         _read_lock(spec)
         return spec, findings
 
@@ -78,5 +77,5 @@ def parsed(args: Mapping[str, Any]) -> DeploymentSpec:
 def _as_run_error() -> Iterator[None]:
     try:
         yield
-    except (ConfigError, NotBuiltYet) as error:
+    except ConfigError as error:
         raise pulumi.RunError(str(error)) from None

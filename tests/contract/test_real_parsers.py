@@ -45,7 +45,7 @@ def shipped() -> tuple[EngineCommand, ...]:
     specs = [
         construct(read_stack_file(path.read_text(encoding="utf-8")).values)[0] for path in STACKS
     ]
-    return tuple(engines.planned(spec) for spec in specs)
+    return tuple(engines.command(spec) for spec in specs)
 
 
 @cache

@@ -43,7 +43,7 @@ CASES: dict[str, dict[str, object]] = {
 def rendered(name: str) -> str:
     """The text of one case."""
     spec = DeploymentSpec.parse({**BASE, **CASES[name]})
-    line = engines.planned(spec)
+    line = engines.command(spec)
     guide = line.model_copy(update={"argv": line.guide})
     ours = line.model_copy(update={"argv": line.suffix})
     weights = engines.weights(spec)

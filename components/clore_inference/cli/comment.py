@@ -139,7 +139,6 @@ def _row(stack: Stack) -> str:
     plan = stack.head.plan
     if plan is None:
         return f"| {cell(stack.name)} | {state} | | | | | {told} |"
-    told += ", NOT BUILT" if plan.not_built else ""
     fits = f"{plan.fit.concurrency:.2f} requests" if plan.fit.fits else "NO"
     start = duration(plan.startup.seconds)
     return f"| {cell(stack.name)} | {state} | {_money(plan)} | {fits} | {start} | {told} |"

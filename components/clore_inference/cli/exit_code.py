@@ -20,7 +20,6 @@ from clore_inference.errors import (
     ConfigError,
     HostUnreachable,
     ListingFailed,
-    NotBuiltYet,
     NotYetGone,
     RateLimited,
 )
@@ -40,7 +39,7 @@ TEXT: Final = (
 
 def of(error: CloreInferenceError) -> int:
     """Return the exit code that belongs to an error."""
-    if isinstance(error, ConfigError | NotBuiltYet):
+    if isinstance(error, ConfigError):
         return USAGE
     if isinstance(error, NotYetGone | Ambiguous):
         return BILLING

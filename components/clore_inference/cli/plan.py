@@ -90,7 +90,7 @@ def plan(
     typer.echo(_shown(made, seen, as_json=as_json, as_markdown=as_markdown))
     if made.refused:
         note(f"{len(made.refused)} finding(s) refuse this plan; nothing would be bought.")
-    if made.refused or made.not_built or _refused_by_hub(seen):
+    if made.refused or _refused_by_hub(seen):
         raise typer.Exit(exit_code.FAILED)
 
 

@@ -1,8 +1,7 @@
 """From a spec to what starts it: image, argv, environment, port, weights.
 
-`command(spec)` gives the guide's line with our suffix, `planned(spec)` also one that this version
-does not serve yet; `weights(spec)` the files of one layout; `refusals(line)` what the engine's own
-parser would say to a line that somebody else wrote.
+`command(spec)` gives the guide's line with our suffix; `weights(spec)` the files of one layout;
+`refusals(line)` what the engine's own parser would say to a line that somebody else wrote.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from clore_inference.engines.command import SNAPSHOT, EngineCommand
 from clore_inference.engines.foreign import before_flags, recognise
 from clore_inference.engines.parser import Refusal, elsewhere, refusals
 from clore_inference.engines.weights import WeightsFiles, weights
-from clore_inference.errors import NotBuiltYet
 from clore_inference.spec import DeploymentSpec
 
 __all__ = [
@@ -25,8 +23,6 @@ __all__ = [
     "command",
     "elsewhere",
     "host_argv",
-    "not_built",
-    "planned",
     "reads_snapshot",
     "recognise",
     "refusals",
@@ -35,20 +31,7 @@ __all__ = [
 
 
 def command(spec: DeploymentSpec) -> EngineCommand:
-    """Return the line that a host is to run; raises NotBuiltYet where none would be served."""
-    reason = not_built(spec)
-    if reason:
-        raise NotBuiltYet(reason)
-    return planned(spec)
-
-
-def not_built(spec: DeploymentSpec) -> str:  # noqa: ARG001 - all that is planned today is served
-    """Why this version does not serve `spec`, although it can plan it; empty if it does."""
-    return ""
-
-
-def planned(spec: DeploymentSpec) -> EngineCommand:
-    """Return the engine's line, also where nothing serves it yet; ConfigError where there is none."""
+    """Return the line that a host is to run; ConfigError where its engine has none."""
     match spec.engine:
         case "vllm":
             return vllm.command(spec)

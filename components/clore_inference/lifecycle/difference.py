@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from clore_inference.errors import ConfigError, NotBuiltYet
+from clore_inference.errors import ConfigError
 from clore_inference.host.attest import HostRequirement, shortfalls
 from clore_inference.lifecycle.installation import beside
 from clore_inference.lifecycle.wanted import fetch_job, host_requirement, order_request, serve_job
@@ -102,7 +102,7 @@ def _by_job(
 ) -> Step:
     try:
         changed = identity(base) != identity(head)
-    except (ConfigError, NotBuiltYet):
+    except ConfigError:
         return Step(part, "replace", "one of the two configurations cannot run")
     return Step(part, "replace", why) if changed else Step(part, "keep")
 

@@ -152,7 +152,7 @@ def test_the_image_is_the_engines_own_at_its_version() -> None:
 
 def on_one_h100(**changes: object) -> EngineCommand:
     wish = {"engine": "llamacpp", "precision": "q4_k_m", "topology": "1xH100", "maxModelLen": 32768}
-    return engines.planned(a_spec(**{**wish, **changes}))
+    return engines.command(a_spec(**{**wish, **changes}))
 
 
 def test_llama_server_is_given_a_file_of_the_snapshot_and_listens_behind_a_proxy() -> None:
