@@ -65,6 +65,12 @@ def test_a_share_of_memory_has_a_least_and_a_most(*, share: float, told: bool) -
     assert fires("clore-engine-limit-memory-share", gpuMemoryUtilization=share) is told
 
 
+@pytest.mark.parametrize(("context", "told"), [(217_908, False), (217_909, True)])
+def test_two_requests_of_full_length_are_enough_room(*, context: int, told: bool) -> None:
+    """4x H100 hold 435,816 tokens."""
+    assert fires("clore-context-leave-room", maxModelLen=context) is told
+
+
 def test_a_slow_link_is_told_with_its_own_rate() -> None:
     (found,) = rule("clore-offer-require-bandwidth").run(Facts.of_values(values(minDownMbps=1)))
     assert "12 d 8 h" in found.message, "133.6 GB at 1 Mbps"

@@ -154,6 +154,7 @@ def test_a_host_must_prove_the_card_that_nvidia_smi_names() -> None:
     fields = host_requirement_fields(a_spec(topology="2xH200"))
     assert fields["gpu_names"] == ("NVIDIA H200",)
     assert fields["gpu_count"] == 2
+    assert fields["min_memory_gb"] == 243.2, "95 % of the 256 GB that it was sold with"
     assert 143771 * 0.98 < fields["min_gpu_memory_mib"] <= 143771
 
 
