@@ -102,4 +102,4 @@ class Marketplace:
             deadline = self.clock.now() + within_real_s / self.clock.real(1)
             market = self.client.marketplace_soon(deadline).rows
         rate = usd_rate(market, request.currency)
-        return shortlist(market, request, usd_rate=rate, excluded=self.exclusions.current())
+        return shortlist(market, request, usd_rate=rate, excluded=self.exclusions.told())

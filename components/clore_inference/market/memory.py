@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from clore_inference.clock import Clock
 from clore_inference.market.store import Store
 from clore_inference.market.text import plain
+from clore_inference.units import duration
 
 SETTLE_S: Final = 60.0
 """Marketplace seconds in which an order may still turn up: four times the lag that clients of the
@@ -177,6 +178,14 @@ class Exclusions:
             int(server_id): str(row["reason"])
             for server_id, row in self._rows().items()
             if row["rejected"] or not rejected_only
+        }
+
+    def told(self) -> dict[int, str]:
+        """The same for people: the reason, and when the server is asked again."""
+        now = self._clock.now()
+        return {
+            int(server_id): f"{row['reason']}; asked again in {duration(row['until'] - now)}"
+            for server_id, row in self._rows().items()
         }
 
     def _rows(self) -> dict[str, Any]:

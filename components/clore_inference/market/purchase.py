@@ -39,7 +39,7 @@ class Purchase:
         """Return the best offer of a fresh listing, or raise NothingFits or Refused."""
         servers = self.market.client.marketplace().rows
         rate = usd_rate(servers, self.request.currency)
-        excluded = {**self._claimed(), **self.market.exclusions.current()}
+        excluded = {**self._claimed(), **self.market.exclusions.told()}
         excluded.update(dict.fromkeys(avoid, "turned down in this run"))
         found = shortlist(servers, self.request, usd_rate=rate, excluded=excluded, last=self.last)
         if not found.offers:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from clore_inference.errors import ListingFailed, NotYetGone
+from clore_inference.errors import ListingFailed, NothingFits, NotYetGone
 from clore_inference.host.attest import HostRequirement
 from clore_inference.lifecycle import guard, lease
 from clore_inference.lifecycle.session import Session
@@ -133,6 +134,16 @@ def test_a_successor_whose_guard_could_not_be_made_is_not_proven_either(
     world.double.faults["wallets"] = ["revoked"]
     with pytest.raises(ListingFailed):
         guard.create(session(world), {**PROOF, "project": PROJECT, "ports": ["22", "8000"]})
+    with pytest.raises(NotYetGone, match="its order, which does not run yet"):
+        lease.delete(session(world), first)
+
+
+def test_a_successor_that_nobody_sells_ends_nothing(known: Succession, two: Two) -> None:
+    world, first, second = two
+    dear = world.request.model_copy(update={"max_usd_per_day": Decimal(1)})
+    wanted = {**second, "request": dear.model_dump_json(), "lease_id": "c" * 32, "private_key": "-"}
+    with pytest.raises(NothingFits):
+        lease.create(session(world), wanted)
     with pytest.raises(NotYetGone, match="its order, which does not run yet"):
         lease.delete(session(world), first)
 

@@ -84,6 +84,8 @@ def test_a_refused_server_is_remembered_and_the_next_offer_bought() -> None:
     world.up(stack)
     assert [body["renting_server"] for body in world.double.creates] == [101, 102]
     assert world.market().exclusions.current() == {101: "server-offline"}
+    (told,) = world.market().exclusions.told().values()
+    assert told.startswith("server-offline; asked again in 59 min")
     world.clock.time += 3601
     assert world.market().exclusions.current() == {}, "an exclusion expires"
 
