@@ -91,9 +91,32 @@ def test_a_fetch_that_is_cut_at_30_percent_goes_on_after_a_killed_cli_and_a_rest
     assert hosts, "the hosts' homes lie in the emulator's directory"
     kept = [path for path in hosts if market.hub_token.encode() in path.read_bytes()]
     assert kept == [], "the token is on the host only while it fetches"
+    assert rental.destroy().code == 0
 
-    calls = market.fetched()["bytes"]
-    rental.configure(maxModelLen="32768")
-    assert rental.up().code == 0
-    assert market.fetched()["bytes"] == calls, "another context length fetches nothing"
+
+def test_what_a_hub_refuses_or_damages_ends_with_its_name_and_fix_and_costs_only_its_file(
+    rental: Rental, market: Market
+) -> None:
+    third = "*consolidated-00003*"
+    hub_faults(market, {"name": "refused", "match": third, "times": 0, "status": 403})
+    refused = rental.up()
+    assert refused.code != 0
+    assert "gated: " in refused.text
+    assert "Accept the license at" in refused.text
+    order = market.active_orders()[0]["id"]
+    assert f"order {order} goes on at" in refused.text, "a paid host that waits says what it costs"
+
+    hub_faults(market, {"name": "wrong_hash", "match": third, "times": 2})
+    damaged = rental.up()
+    assert damaged.code != 0
+    assert "hash_mismatch: consolidated-00003" in damaged.text
+    assert "or set hfEndpoint" in damaged.text
+
+    hub_faults(market, {"name": "http_429", "match": third, "times": 1, "retry_after_s": 20})
+    repaired = rental.up()
+    assert repaired.code == 0, repaired.text
+    assert [one["id"] for one in market.active_orders()] == [order]
+    for name, sent in shards(market).items():
+        times = 3 if "00003" in name else 1
+        assert sent == times * 400_088, name
     assert rental.destroy().code == 0
