@@ -33,10 +33,11 @@ def build(
     fetched: list[Path],
     environment: dict[str, str],
     *,
+    version: str,
     run: Callable[[list[str], dict[str, str]], None],
     say: Callable[..., None],
 ) -> None:
-    """Put the server into the environment's programs; raises InstallFailed."""
+    """Put the server of `version` (`b11434`) into the environment's programs; raises InstallFailed."""
     environment = {
         **environment,
         "PATH": f"{folder / 'bin'}:{environment['PATH']}:{NVCC_PLACES}",
@@ -46,7 +47,12 @@ def build(
     made = folder / "made"
     cmake = str(folder / "bin" / "cmake")
     say(state="installing", stage="configuring llama.cpp")
-    switches = [*SWITCHES, f"-DGGML_CUDA={'ON' if gpu else 'OFF'}", f"-DGGML_NATIVE={'ON'}"]
+    number = version.lstrip("b")
+    switches = [
+        *SWITCHES,
+        f"-DLLAMA_BUILD_NUMBER={number}",
+        f"-DGGML_CUDA={'ON' if gpu else 'OFF'}",
+    ]
     if gpu:
         switches.append("-DCMAKE_CUDA_ARCHITECTURES=native")
     run([cmake, "-S", str(source), "-B", str(made), "-G", "Ninja", *switches], environment)

@@ -122,7 +122,10 @@ class Installing:
         self._make_environment(python, environment)
         self._unpack(python, fetched, environment)
         if self._install["engine"] == "llamacpp":
-            building.build(self._folder, fetched, environment, run=self._step, say=self._say)
+            version = str(self._install["version"])
+            building.build(
+                self._folder, fetched, environment, version=version, run=self._step, say=self._say
+            )
         self._prove(environment)
         took = round(time.monotonic() - began, 1)
         record.write_json(self._folder / "complete.json", {"name": name, "seconds": took})
