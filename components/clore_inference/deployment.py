@@ -12,7 +12,7 @@ from clore_inference.hf_cache import HfCache
 from clore_inference.inference_server import InferenceServer
 from clore_inference.keys import Keys
 from clore_inference.on_order import goes_with
-from clore_inference.preview import say_outlook, say_plan
+from clore_inference.preview import say_outlook, say_plan, say_repository
 from clore_inference.settings import constructed
 from clore_inference.spec import API_PORT, DeploymentSpec
 
@@ -112,7 +112,8 @@ class MistralDeployment(pulumi.ComponentResource):
                 }
             ),
         }
-        self.register_outputs({"endpoint": self.endpoint})
+        told = say_repository(spec, args, cache.snapshot, self)
+        self.register_outputs({"endpoint": self.endpoint, **told})
 
     def _living_on(self, order: GpuOrder, after: list[pulumi.Resource]) -> pulumi.ResourceOptions:
         mine = pulumi.ResourceOptions(parent=self)

@@ -114,3 +114,43 @@ async def _asked(spec: DeploymentSpec, token: Any, resource: pulumi.Resource) ->
         say = pulumi.log.warn
     say("\n".join(seen.lines(spec)), resource)
     return None if isinstance(seen.purse, str) else seen.purse.wallet_usd
+
+
+def say_repository(
+    spec: DeploymentSpec,
+    args: Mapping[str, Any],
+    arrived: pulumi.Output[str],
+    resource: pulumi.Resource,
+) -> dict[str, pulumi.Output[Any]]:
+    """The same where nothing is rented: only the hub is asked, and only before the first fetch."""
+    if not pulumi.runtime.is_dry_run():
+        return {}
+    facts = replace(Facts.of_spec(spec), has_token=bool(args.get("hf_token")))
+    saying: Any = _told_of_hub(facts, spec, args.get("hf_token"), arrived, resource)
+    return {"facts": pulumi.Output.from_input(saying)}
+
+
+async def _told_of_hub(
+    facts: Facts,
+    spec: DeploymentSpec,
+    token: Any,
+    arrived: pulumi.Output[str],
+    resource: pulumi.Resource,
+) -> dict[str, Any]:
+    if await arrived.is_known():
+        return facts.told()
+    if os.environ.get(OFFLINE):
+        pulumi.log.info(f"{OFFLINE} is set: the repository was not looked at.", resource)
+        return facts.told()
+    from clore_inference.lifecycle import outlook  # noqa: PLC0415 - most runs do not ask
+
+    given = await pulumi.Output.from_input(token).future() if token is not None else None
+    asked = outlook.ask_repository(spec, Secret(str(given)) if given else None)
+    seen = await asyncio.to_thread(asked.wait, BOUND_REAL_S)
+    if isinstance(seen, str):
+        pulumi.log.info(
+            f"The repository of the weights was not looked at: {seen.rstrip('.')}.", resource
+        )
+    else:
+        (pulumi.log.warn if seen.refuses else pulumi.log.info)(seen.text, resource)
+    return facts.told()

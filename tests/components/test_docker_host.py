@@ -29,6 +29,11 @@ CONTAINER = "docker:index/container:Container"
 PROVIDER = "pulumi:providers:docker"
 
 
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLORE_INFERENCE_OFFLINE", "1")
+
+
 class Registered(mocks.Mocks):
     """Records what a program registers, by type."""
 
