@@ -14,6 +14,7 @@ import typer
 
 from clore_inference.cli import exit_code, option
 from clore_inference.cli.money import account
+from clore_inference.cli.output import tell
 from clore_inference.cli.row import Row, State
 from clore_inference.cli.stack import pulumi
 from clore_inference.cli.survey import Known
@@ -21,6 +22,8 @@ from clore_inference.cli.toolchain import ORIGINS, pulumi_path, read_toolchain
 from clore_inference.cli.wish import File, wished
 
 PACKAGES: Final = ("clore-inference", "pulumi", "pulumi-command", "asyncssh", "pydantic")
+TEXT_AT: Final = 30
+"""Column of the text, behind the state and the name."""
 LEGACY_DIFF: Final = "PULUMI_ENABLE_LEGACY_DIFF"
 
 
@@ -49,7 +52,7 @@ def doctor(
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows], indent=2))
     else:
-        typer.echo("\n".join(f"{row.state:<4}  {row.name:<22}  {row.text}" for row in rows))
+        tell(*(f"{row.state:<4}  {row.name:<22}  {row.text}" for row in rows), indent=TEXT_AT)
     bad = any(row.state == "bad" for row in rows)
     raise typer.Exit(exit_code.FAILED if bad else exit_code.FINE)
 

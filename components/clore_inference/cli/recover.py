@@ -12,7 +12,7 @@ import typer
 from clore_inference.cli import exit_code, option
 from clore_inference.cli.account import api_key_of_stack, market_of, usd_rates
 from clore_inference.cli.billing import Bill, Recorded, bills, burning, recorded
-from clore_inference.cli.output import note
+from clore_inference.cli.output import note, tell
 from clore_inference.cli.project import export, locks, project_of
 from clore_inference.cli.stack import Run, pulumi, selection
 from clore_inference.cli.survey import require_account
@@ -62,7 +62,7 @@ def recover(
     if as_json:
         typer.echo(json.dumps(as_dict(found, freed=freed, cleared=cleared), indent=2))
     else:
-        typer.echo("\n".join(lines(found, state)))
+        tell(*lines(found, state), indent=4)
     raise typer.Exit(verdict(found))
 
 

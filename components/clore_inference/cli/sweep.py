@@ -13,7 +13,7 @@ import typer
 from clore_inference.cli import exit_code, option
 from clore_inference.cli.account import market_of
 from clore_inference.cli.billing import Bill, burning
-from clore_inference.cli.output import note
+from clore_inference.cli.output import note, tell
 from clore_inference.cli.stack import Run, pulumi
 from clore_inference.cli.survey import (
     Known,
@@ -105,7 +105,7 @@ def sweep(  # noqa: PLR0913 - one argument for each option
     results: Mapping[int, NotYetGone | None] = {}
     if cancel or named:
         if not as_json:
-            typer.echo("\n".join(lines(found, named)))
+            tell(*lines(found, named))
         chosen = confirmed(found, named, yes=yes, typed=typed)
         results = ended(market, known, pulumi, chosen) if chosen else {}
     left = without(found, [order_id for order_id, failed in results.items() if failed is None])
@@ -175,12 +175,12 @@ def ended(
 
 def lines(survey: Survey, named: Collection[int]) -> list[str]:
     """Return the table of this project's orders."""
-    rows = [f"{'order':<10}{'server':<9}{'cost':<14}{'age':<14}{'mark':<16}what"]
+    rows = [f"{'order':<10}{'server':<9}{'cost':<14}{'age':<12}{'mark':<16}what"]
     decided = {bill.order_id: decide(bill, survey, named) for bill in survey.ours}
     for bill in survey.ours:
         age = "unknown" if bill.age_s is None else duration(bill.age_s)
         rows.append(
-            f"{bill.order_id:<10}{bill.server_id or '?':<9}{bill.usd_per_hour:<14}{age:<14}"
+            f"{bill.order_id:<10}{bill.server_id or '?':<9}{bill.usd_per_hour:<14}{age:<12}"
             f"{MARKS[bill.standing]:<16}{WORDS[decided[bill.order_id]]}"
         )
     if not survey.ours:
@@ -204,11 +204,11 @@ def report(
         typer.echo(json.dumps(as_dict(before, left, results, named, acted=acted), indent=2))
         return
     if not acted:
-        typer.echo("\n".join(lines(before, named)))
+        tell(*lines(before, named))
         return
     for order_id, failed in results.items():
-        typer.echo(f"order {order_id}: {failed or 'ended, verified'}")
-    typer.echo(f"Billing now: {burning(left.ours)}")
+        tell(f"order {order_id}: {failed or 'ended, verified'}")
+    tell(f"Billing now: {burning(left.ours)}")
 
 
 def as_dict(

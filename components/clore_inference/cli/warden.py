@@ -14,7 +14,7 @@ from clore_inference.cli import exit_code, option
 from clore_inference.cli.account import market_of
 from clore_inference.cli.billing import burning
 from clore_inference.cli.limits import Breach, Limits, breaches, condemned
-from clore_inference.cli.output import note
+from clore_inference.cli.output import note, tell
 from clore_inference.cli.stack import pulumi
 from clore_inference.cli.survey import (
     Known,
@@ -144,18 +144,18 @@ def _report(
         typer.echo(json.dumps({**document, "billing": burning(left.ours)}, indent=2))
         return
     for breach in found:
-        typer.echo(f"{breach.kind}: {breach.text}")
+        tell(f"{breach.kind}: {breach.text}")
     for order_id, failed in results.items():
-        typer.echo(f"order {order_id}: {failed or 'ended, verified'}")
+        tell(f"order {order_id}: {failed or 'ended, verified'}")
     if not acted and condemned(survey, found):
         ids = ", ".join(str(one.order_id) for one in condemned(survey, found))
         note(f"Dry run: with --act, order(s) {ids} would end.")
-    typer.echo(f"Billing now: {burning(left.ours)}")
+    tell(f"Billing now: {burning(left.ours)}")
     for fund in funds(survey.wallets, left.bills, survey.rates):
         if fund.usd_per_day or fund.unpriced:
-            typer.echo(f"  {fund.line()}")
+            tell(f"  {fund.line()}")
     if left.others:
-        typer.echo(f"  and {left.others} order(s) that are not of this project")
+        tell(f"  and {left.others} order(s) that are not of this project")
 
 
 def as_dict(

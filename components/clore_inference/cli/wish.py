@@ -18,7 +18,7 @@ CLORE_API_URL = "https://api.clore.ai"
 
 File = Annotated[
     Path | None,
-    typer.Option("--config-file", help="Stack file, if not stacks/Pulumi.<stack>.yaml."),
+    typer.Option("--config-file", help="Stack file, if not stacks/Pulumi.STACK.yaml."),
 ]
 Set = Annotated[
     list[str] | None,
