@@ -95,3 +95,26 @@ def test_eight_leases_at_once_all_get_their_turn_while_one_waits_for_a_dead_host
     assert rental.destroy().code == 0
     ledger = market.ledger()
     assert (ledger["active_orders"], ledger["violations"]) == ([], 0)
+
+
+def test_g2_a_destroy_whose_api_fails_half_way_ends_what_it_can_and_names_the_rest(
+    make_rental: MakeRental, market: Market
+) -> None:
+    rental = only_leases(make_rental(), *NAMES)
+    assert rental.up("--continue-on-error").code == 0
+    before = len(market.ledger(requests_too=True)["request_log"])
+    market.arm("cancel_fails", nth=2, times=99)
+    failed = rental.destroy()
+    assert failed.code != 0
+    burning = {order["id"] for order in market.active_orders()}
+    assert len(burning) == 2, "one of three was cancelled before the API failed"
+    told = "\n".join(failed.messages("error"))
+    assert told.count("What may still be burning:") == len(burning)
+    assert all(f"\n  {order} " in told for order in burning), told
+    assert "`pulumi destroy` again" in told
+    paths = [row["path"] for row in market.ledger(requests_too=True)["request_log"][before:]]
+    assert [path.endswith("/cancel_order") for path in paths].index(True) + 1 <= 3, paths
+
+    market.disarm()
+    assert rental.destroy().code == 0
+    assert (market.active_orders(), market.ledger()["violations"]) == ([], 0)
