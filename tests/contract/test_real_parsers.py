@@ -1,4 +1,4 @@
-"""Our lines before the engines' real argument parsers, of six releases; `make parsers`."""
+"""Our lines before the real argument parsers of every release that we offer; `make parsers`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tools.flags.environment import Environment
 from tools.flags.release import sources
 
-from clore_inference import engines
+from clore_inference import catalog, engines
 from clore_inference.engines import EngineCommand
 from clore_inference.rules import Facts, construct, judge
 from clore_inference.spec import Finding, read_stack_file
@@ -26,8 +26,11 @@ pytestmark = [
 ]
 
 STACKS = sorted((Path(__file__).resolve().parents[2] / "stacks").glob("Pulumi.*.yaml"))
-RELEASES = [("vllm", one) for one in ("0.20.2", "0.21.0", "0.26.0", "0.32.0", "0.33.0")]
-RELEASES += [("sglang", "0.5.23")]
+RELEASES = [
+    (row.engine, row.id)
+    for row in catalog.catalog().version
+    if row.engine != "llamacpp" and row.status != "refused"
+]
 IMAGES = {"vllm": "vllm/vllm-openai:v{}", "sglang": "lmsysorg/sglang:v{}"}
 START = {"vllm": 2, "sglang": 3}
 PARSERS_RULES = {"clore-engine-forbid-refused-flag", "clore-engine-match-flag-value"}

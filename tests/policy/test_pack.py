@@ -9,14 +9,17 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from pulumi.runtime.proto.analyzer_pb2 import AnalyzerStackConfigureRequest
 from pulumi_policy import (
     EnforcementLevel,
     Policy,
     PolicyCustomTimeouts,
+    PolicyResource,
     PolicyResourceOptions,
     ReportViolation,
     ResourceValidationArgs,
     ResourceValidationPolicy,
+    StackValidationArgs,
 )
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 
@@ -213,3 +216,66 @@ def test_a_container_that_repeats_its_images_entry_point_is_refused_as_the_engin
     assert "stands where no flag takes it" in text
     container["entrypoints"] = ["/usr/bin/env"]
     assert "clore-engine-match-flag-value" not in told(CONTAINER, container)
+
+
+def told_at_the_end(*outputs: dict[str, Any], kind: str = DEPLOYMENT) -> dict[str, list[str]]:
+    """What each policy reports once a preview is complete."""
+    seen = [
+        PolicyResource(
+            kind, unknown_checking_proxy(one), f"urn:{at}", "it", OPTIONS, None, None, [], {}
+        )
+        for at, one in enumerate(outputs)
+    ]
+    reported: dict[str, list[str]] = {}
+    for name, policy in POLICIES.items():
+        assert isinstance(policy, ResourceValidationPolicy)
+        found: list[str] = []
+        policy.validate(StackValidationArgs(seen), _into(found))  # type: ignore[arg-type]
+        if found:
+            reported[name] = found
+    return reported
+
+
+@pytest.mark.parametrize("name", [one.id for one in RULES if one.seen == "preview"])
+def test_what_a_deployment_tells_in_a_preview_is_judged_when_it_is_complete(name: str) -> None:
+    bad = EXAMPLES[name].bad
+    found = told_at_the_end({"facts": bad.told()}, {"endpoint": "x"})
+    assert found[name] == [finding.text for finding in rule(name).run(bad)]
+    good = EXAMPLES[name].good
+    assert name not in told_at_the_end({"facts": good.told()})
+
+
+def test_what_inputs_showed_is_not_told_twice() -> None:
+    flat = DeploymentSpec.parse(values(engine="llamacpp", exposure="public")).flat()
+    at_once = told(DEPLOYMENT, flat)
+    assert "clore-exposure-require-guard" in at_once, "there is no line for these files"
+    assert told_at_the_end({"facts": {"spec": flat}}) == {}
+
+
+def test_the_end_of_a_preview_is_silent_about_everybody_else() -> None:
+    facts = EXAMPLES["clore-wallet-outlast-term"].bad.told()
+    assert told_at_the_end({"facts": facts}, kind="random:index:RandomId") == {}
+    assert told_at_the_end() == told_at_the_end({}) == {}
+
+
+def test_the_engine_says_which_secrets_lie_in_clear() -> None:
+    canary = "k" * 32
+    request = AnalyzerStackConfigureRequest(
+        project="mine",
+        config={
+            "mine:cloreApiKey": canary, "mine:hfToken": "", "mine:topology": "4xH100",
+            "other:hfToken": canary,
+        },
+    )  # fmt: skip
+    try:
+        CONFIGURATION.remember(request)
+        found = told(DEPLOYMENT, values())
+        assert [text.partition(" ")[0] for text in found["clore-secret-require-encryption"]] == [
+            "cloreApiKey"
+        ]
+        assert canary not in str(found)
+        request.config_secret_keys.append("mine:cloreApiKey")
+        CONFIGURATION.remember(request)
+        assert "clore-secret-require-encryption" not in told(DEPLOYMENT, values())
+    finally:
+        CONFIGURATION.remember(AnalyzerStackConfigureRequest())
