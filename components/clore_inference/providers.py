@@ -9,11 +9,8 @@ is done, because the program imports this module too and every preview pays for 
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pulumi.dynamic import (
@@ -34,12 +31,6 @@ if TYPE_CHECKING:
 Props = dict[str, Any]
 
 NO_CHANGE: Final = DiffResult(changes=False, replaces=[])
-
-
-@cache
-def _import_early(module: str) -> None:
-    """Import what a diff on a running stack needs, while the engine is busy elsewhere."""
-    threading.Thread(target=import_module, args=(module,), daemon=True).start()
 
 
 def _replaced(names: tuple[str, ...]) -> DiffResult:
@@ -79,7 +70,6 @@ class _SessionProvider(ResourceProvider):
         )
         engine_link.end_with_engine()
         engine_link.show_messages_alone()
-        _import_early("asyncssh")
 
     @property
     def session(self) -> Session:
@@ -143,10 +133,17 @@ class LeaseProvider(_SessionProvider):
         return CreateResult(state["order_id"], state)
 
     def diff(self, _id: str, olds: Props, news: Props) -> DiffResult:
-        """Lost or other hardware: replace. Never raises for the market's sake."""
+        """Lost or other hardware: replace. Never raises for the market's sake.
+
+        The question to the engine's host, which comes later in the program, is sent beside it.
+        """
+        coming = unknown(news, "lease_id", "request", "requirement")
+        if not coming and not unknown(news, "private_key"):
+            from clore_inference.lifecycle import liveness  # noqa: PLC0415
+
+            liveness.ask_ahead(olds, news)
         from clore_inference.lifecycle import lease  # noqa: PLC0415
 
-        coming = unknown(news, "lease_id", "request", "requirement")
         if coming:
             lease.stays(olds)
             return _replaced(coming)

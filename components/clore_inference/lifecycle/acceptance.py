@@ -6,7 +6,7 @@ A lie ends an order; what is only slow is weighed against what a new order costs
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clore_inference.clock import Clock
 from clore_inference.errors import HostRejected
@@ -14,7 +14,9 @@ from clore_inference.host.attest import HostRequirement, shortfalls
 from clore_inference.host.login import Login
 from clore_inference.market.order import ActiveOrder
 from clore_inference.secret import Secret
-from clore_inference.sizing.replacement import Weighed, weigh
+
+if TYPE_CHECKING:
+    from clore_inference.sizing.replacement import Weighed
 
 
 class Acceptance:
@@ -81,6 +83,8 @@ def weighed(
     link, measured = requirement.link, facts.get("down_mbps")
     if link is None or not measured or measured >= link.expected_mbps:
         return None
+    from clore_inference.sizing.replacement import weigh  # noqa: PLC0415 - a diff never weighs
+
     return weigh(
         link.weights_bytes,
         measured_mbps=float(measured),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from clore_inference.probe.exchange import Answer, Exchange, NoAnswer
 from clore_inference.probe.target import Target
+from clore_inference.secret import Secret
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,21 @@ def cheap(target: Target, *, timeout_s: float = 3) -> Healthy | Failed | Unreach
         return _judge(exchange.get("/v1/models", key=target.key), target.model)
     except NoAnswer as error:
         return Unreachable(str(error))
+    finally:
+        exchange.close()
+
+
+def is_up(base_url: str, *, timeout_s: float) -> bool:
+    """Whether an engine says so itself on the one route that its guard leaves open, `/health`.
+
+    Anything but its 200 is a no, which says nothing. `timeout_s` is in real seconds.
+    """
+    nobody = Target(base_url=base_url, key=Secret(""), model="", timeout_s=timeout_s)
+    exchange = Exchange(nobody, deadline_at=time.monotonic() + timeout_s)
+    try:
+        return exchange.get("/health", key=None).status == HTTPStatus.OK
+    except NoAnswer:
+        return False
     finally:
         exchange.close()
 
