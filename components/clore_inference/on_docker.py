@@ -31,6 +31,10 @@ KEPT_AS_IT_IS: Final = ["driver", "driverOpts", "labels"]
 """Of the volume: a replaced volume of the same name would be deleted with all weights."""
 
 
+NOT_A_REASON_TO_REPLACE: Final = ["entrypoints", "healthcheck", "stopTimeout"]
+"""Of the container: our own texts, so that an upgrade of this package restarts nothing."""
+
+
 class ContainerLiveness(Resource, module="clore", name="ContainerLiveness"):
     """A token that is drawn again when the Docker engine says that ours is dead."""
 
@@ -207,7 +211,10 @@ def _container(
         security_opts=["no-new-privileges:true"],
         **_gpus(spec),
         opts=pulumi.ResourceOptions.merge(
-            child, pulumi.ResourceOptions(provider=_provider(part, name, spec))
+            child,
+            pulumi.ResourceOptions(
+                provider=_provider(part, name, spec), ignore_changes=NOT_A_REASON_TO_REPLACE
+            ),
         ),
     )
 

@@ -194,6 +194,17 @@ def test_what_docker_refuses_is_told_with_what_helps(words: str, fix: str, tmp_p
         on(engine, tmp_path, work)
 
 
+def test_an_image_without_python_is_not_started_for_ever(tmp_path: Path) -> None:
+    engine = Engine({"box": {"Running": False, "ExitCode": 69}})
+
+    async def work(daemon: Daemon) -> None:
+        async with container_shell(place(daemon, make={})):
+            raise AssertionError
+
+    with pytest.raises(HostRejected, match="no Python"):
+        on(engine, tmp_path, work)
+
+
 def test_an_answer_of_refusal_has_its_status_and_its_words(tmp_path: Path) -> None:
     with pytest.raises(DockerRefused, match="No such container") as refused:
         on(Engine(), tmp_path, lambda daemon: Docker(daemon).call("GET", "/containers/x/json"))

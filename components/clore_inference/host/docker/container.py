@@ -22,6 +22,8 @@ ATTEST_TIMEOUT_S: Final = 60.0
 """Real seconds; a first nvidia-smi without the persistence daemon takes 10 to 20."""
 NOT_FOUND: Final = 404
 TAKEN: Final = 409
+NO_PYTHON: Final = 69
+"""How the first process ends where it finds none; `bootstrap.FIND_PYTHON`."""
 CAUSES: Final = (
     ("could not select device driver", "install the NVIDIA Container Toolkit on it"),
     ("No such image", "pull the image there; `docker pull` says why it does not arrive"),
@@ -65,7 +67,7 @@ async def put_away(place: ContainerPlace) -> None:
     try:
         await Docker(place.daemon).call("DELETE", f"/containers/{place.name}?force=true&v=false")
     except DockerRefused as error:
-        if error.status != NOT_FOUND:
+        if error.status not in (NOT_FOUND, TAKEN):  # gone, or somebody else is at it
             raise
 
 
@@ -82,6 +84,8 @@ async def _up(docker: Docker, place: ContainerPlace) -> None:
             return
         if place.make is None:
             raise _refused(place, f"it ended with exit code {state.get('ExitCode')}")
+        if state.get("ExitCode") == NO_PYTHON:
+            raise _refused(place, "its image has no Python 3.9 or newer on its PATH")
         await docker.call("POST", f"/containers/{place.name}/start")
     except DockerRefused as error:
         raise _refused(place, error.text) from error

@@ -2,7 +2,8 @@
 
 The first process is a shell: it waits, copies the engine's log to `docker logs`, lets the engine
 finish its requests when the container is stopped, and starts it again when the container comes
-back, as after a restart of the machine. Nothing of a job stands in it, so no job changes it.
+back, as after a restart of the machine. Nothing of a job stands in it, so no job changes it. One that
+fetches ends by itself when nothing has come for half an hour and nobody took it away.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ trap ending TERM INT
 if [ -x "$ours/bin/revive.sh" ]; then "$ours/bin/revive.sh" & fi
 shown=
 reader=
+rounds=0
 while :; do
+  rounds=$((rounds + 1))
+  if [ -n "${1:-}" ] && [ "$rounds" -gt 900 ] && [ -d "$ours/jobs/weights" ] &&
+    [ -z "$(find "$ours/jobs/weights" -name status.json -mmin -30)" ]; then exit 0; fi
   newest=$(ls -t "$ours"/jobs/engine/*/engine.log 2>/dev/null | head -n 1)
   if [ -n "$newest" ] && [ "$newest" != "$shown" ]; then
     [ -z "$reader" ] || kill "$reader" 2>/dev/null
