@@ -37,3 +37,16 @@ def test_every_row_of_the_page_names_as_many_links_as_tests() -> None:
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         if line.startswith("| **G"):
             assert line.count("](") == len(TEST.findall(line)), line[:40]
+
+
+def test_every_proof_by_the_real_engine_or_by_chaos_stands_on_the_page() -> None:
+    named = {name for tests in rows().values() for _, name in tests}
+    files = [
+        file for folder in ("e2e", "chaos") for file in (ROOT / "tests" / folder).rglob("*.py")
+    ]
+    carried = {
+        name
+        for file in files
+        for name in re.findall(r"def (test_g\d+_\w+)\(", file.read_text(encoding="utf-8"))
+    }
+    assert carried - named == set(), "tests that carry a guarantee and are not on its row"
