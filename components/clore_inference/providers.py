@@ -9,8 +9,11 @@ is done, because the program imports this module too and every preview pays for 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pulumi.dynamic import (
@@ -31,6 +34,12 @@ if TYPE_CHECKING:
 Props = dict[str, Any]
 
 NO_CHANGE: Final = DiffResult(changes=False, replaces=[])
+
+
+@cache
+def _import_early(module: str) -> None:
+    """Import what the next diff needs, while the engine is busy elsewhere."""
+    threading.Thread(target=import_module, args=(module,), daemon=True).start()
 
 
 def _replaced(names: tuple[str, ...]) -> DiffResult:
@@ -84,7 +93,8 @@ class _SessionProvider(ResourceProvider):
             yield
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        """Nothing changes unless a provider says so."""
+        """Nothing changes unless a provider says so; what has a state has a lease, which is next."""
+        _import_early("clore_inference.lifecycle.lease")
         return NO_CHANGE
 
     def read(self, id_: str, props: Props) -> ReadResult:

@@ -6,7 +6,9 @@ is an edit of one table; the package's own checks find a row that names another 
 
 from __future__ import annotations
 
-from clore_inference.catalog.command_line import Flag, FlagTable, flag_table
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from clore_inference.catalog.load import (
     Catalog,
     catalog,
@@ -36,6 +38,9 @@ from clore_inference.catalog.rows import (
     Topology,
     Version,
 )
+
+if TYPE_CHECKING:
+    from clore_inference.catalog.command_line import Flag, FlagTable, flag_table
 
 __all__ = [
     "Catalog",
@@ -70,3 +75,9 @@ __all__ = [
     "topology",
     "versions",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Flag", "FlagTable", "flag_table"):  # lines of our own never need them
+        return getattr(import_module("clore_inference.catalog.command_line"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,12 +12,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from clore_inference import catalog
-from clore_inference.catalog import Flag
 from clore_inference.engines.command import EngineCommand, EngineName
 from clore_inference.engines.foreign import before_flags
+
+if TYPE_CHECKING:
+    from clore_inference.catalog import Flag
 
 SHELL: Final = re.compile(r"(&&?|\|\|?|;;?|\d?[<>].*)")
 """Words that end a command in a shell."""

@@ -11,7 +11,6 @@ from clore_inference.host.job import FetchJob, Job
 from clore_inference.host.login import Login
 from clore_inference.lifecycle.installation import brought
 from clore_inference.secret import Secret
-from clore_inference.serving import keys_document, ops_key
 from clore_inference.sizing import deadline
 from clore_inference.spec import DeploymentSpec
 from clore_inference.units import SECONDS_PER_HOUR
@@ -93,6 +92,11 @@ def keys_of(known: Mapping[str, Any]) -> Secret | None:
     """The keys as the host needs them: hashes, under names and roles."""
     if not known.get("endpoint_key"):
         return None
+    from clore_inference.serving import (  # noqa: PLC0415 - compiles the guard's patterns
+        keys_document,
+        ops_key,
+    )
+
     rows: list[tuple[str, Secret, Literal["user", "ops"]]] = [
         ("default", Secret(str(known["endpoint_key"])), "user")
     ]
