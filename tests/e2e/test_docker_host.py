@@ -35,15 +35,6 @@ OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHf75TYLQxImqKdhEjAh9sQEEG/QSSZ
 
 
 @pytest.fixture(scope="module")
-def docker() -> Iterator[DockerEngine]:
-    with a_docker_engine() as engine:
-        if engine is None:
-            pytest.skip(HOW_TO_GET)
-        engine.bring_image(*IMAGES.values())
-        yield engine
-
-
-@pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("docker")
 
@@ -54,6 +45,17 @@ def parts(scratch: Path) -> Engine:
     if engine is None or not has_plugin(engine, "docker"):
         pytest.skip(HOW_TO_GET_OFFICIAL)
     return engine
+
+
+@pytest.fixture(scope="module")
+def docker(parts: Engine) -> Iterator[DockerEngine]:
+    """Without the plugin no Docker engine is started, and no image made."""
+    assert parts
+    with a_docker_engine() as engine:
+        if engine is None:
+            pytest.skip(HOW_TO_GET)
+        engine.bring_image(*IMAGES.values())
+        yield engine
 
 
 @pytest.fixture(scope="module")

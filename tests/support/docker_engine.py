@@ -84,7 +84,7 @@ def a_docker_engine() -> Iterator[DockerEngine | None]:
     if not shutil.which("docker"):
         yield None
         return
-    here = DockerEngine(os.environ.get("DOCKER_HOST", SOCKET))
+    here = DockerEngine(os.environ.get("DOCKER_HOST") or SOCKET)
     if subprocess.run(["docker", "-H", here.address, "info"], capture_output=True).returncode == 0:
         yield here
         return
