@@ -15,7 +15,7 @@ from clore_inference.clock import Clock
 from clore_inference.errors import ListingFailed
 from clore_inference.market.answers import Answer, Read, of_get, of_post
 from clore_inference.market.bidding import Bidding, bidding_of
-from clore_inference.market.listing import Listing, Shared
+from clore_inference.market.listing import Listing, OwnNotes, Shared
 from clore_inference.market.pacing import Kind, Pacer
 from clore_inference.market.store import Store
 from clore_inference.market.transport import Call, Raw, Transport, Unsent
@@ -65,6 +65,7 @@ class Client:
         self._clock = clock
         self._waiting = waiting
         self._rng = rng
+        self._own = OwnNotes()
 
     def marketplace(self) -> Listing[ServerList]:
         """GET /marketplace: every server; needs no key. Asked again on failure; free."""
@@ -208,7 +209,8 @@ class Client:
             return listing
 
     def _shared(self, name: str, read: Callable[[Mapping[str, Any]], T]) -> Shared[T]:
-        return Shared(self._store, self._clock, name, read)
+        notes = self._own if name == WALLETS else self._store
+        return Shared(notes, self._clock, name, read)
 
     def _once(
         self, call: Call, read: Callable[[Mapping[str, Any]], T], deadline: float

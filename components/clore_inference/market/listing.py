@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from clore_inference.clock import Clock
-from clore_inference.market.store import Store
 from clore_inference.market.wire import Malformed
 
 T = TypeVar("T")
@@ -27,11 +26,34 @@ class Listing(Generic[T]):
     server_time: float | None
 
 
+class Notes(Protocol):
+    """Where a listing lies for others."""
+
+    def read(self, name: str) -> Mapping[str, Any] | None:
+        """Return a note; None where there is none."""
+
+    def write(self, name: str, value: Mapping[str, Any]) -> None:
+        """Replace a note."""
+
+
+class OwnNotes:
+    """Notes of one process: what no file needs to know, as where a wallet's deposits go."""
+
+    def __init__(self) -> None:
+        self._notes: dict[str, Mapping[str, Any]] = {}
+
+    def read(self, name: str) -> Mapping[str, Any] | None:
+        return self._notes.get(name)
+
+    def write(self, name: str, value: Mapping[str, Any]) -> None:
+        self._notes[name] = value
+
+
 @dataclass(frozen=True)
 class Shared(Generic[T]):
     """The last listing of one kind, for all processes with this key; used under the pacer's lock."""
 
-    store: Store
+    store: Notes
     clock: Clock
     name: str
     read: Callable[[Mapping[str, Any]], T]

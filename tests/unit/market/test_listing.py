@@ -105,3 +105,8 @@ def test_a_listing_from_the_future_and_an_unreadable_one_are_not_taken() -> None
         before = asked(world)
         client.orders(max_age_s=3600)
         assert asked(world) == before + 1
+
+
+def test_g9_no_file_knows_where_a_wallet_is_paid() -> None:
+    world = held()
+    assert world.double.deposit not in "".join(world.machine.files.values())
