@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from clore_inference.host.failure import ENGINE_FIXES
 from clore_inference.host.travelling.causes import CAUSES, FINAL
 from clore_inference.host.travelling.death import classify
 
@@ -34,3 +35,12 @@ def test_what_nobody_could_provoke_here_says_where_it_was_recorded() -> None:
 def test_every_text_has_a_source_and_every_final_cause_a_text() -> None:
     assert all(one.source == "our own" or one.source.startswith("https://") for one in CAUSES)
     assert {one.kind for one in CAUSES} >= FINAL
+
+
+def test_every_name_is_explained_and_has_a_fix() -> None:
+    page = Path(__file__).parents[2] / "docs" / "when-an-engine-dies.md"
+    explained = set(re.findall(r"`([a-z_]+)`", page.read_text(encoding="utf-8")))
+    named = {one.kind for one in CAUSES} | {"killed", "crash_loop", "out_of_memory_at_work"}
+    assert named <= explained
+    assert named <= set(ENGINE_FIXES)
+    assert set(ENGINE_FIXES) <= explained

@@ -21,7 +21,7 @@ _WEIGHTS: Final = {
     "network": "Nothing that arrived is fetched again",
     "no_hub_client": "Use the engine's own image, which has it",
 }
-_ENGINE: Final = {
+ENGINE_FIXES: Final = {
     "unknown_flag": "This release does not take that flag or value: change it, or set engineVersion",
     "context_too_long": "Lower maxModelLen to what the model was made for",
     "kv_cache_too_large": "Lower maxModelLen, set kvCacheDtype to fp8, or take more GPUs",
@@ -67,7 +67,7 @@ def job_error(
         what = f"the weights of {job.repository} at {job.revision} did not arrive on {place}"
         message = f"{what}: {kind}: {failure.text.rstrip('.')}.{cost} {fix}. {NEXT}"
         return WeightsFailed(message + _tail(failure), kind=kind)
-    fix = _ENGINE.get(kind, "See the last lines below")
+    fix = ENGINE_FIXES.get(kind, "See the last lines below")
     numbers = in_numbers(failure.text)
     fix = f"{fix} ({numbers})" if numbers else fix
     name = job.install.release.replace("-", " ", 1) if job.install else job.argv[0]

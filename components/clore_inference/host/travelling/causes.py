@@ -85,6 +85,7 @@ CAUSES: tuple[Cause, ...] = (
     Cause("weights_missing", r"outgoing traffic has been disabled", HUB),
     Cause("weights_missing", r"Cannot find any model weights", VLLM),
     Cause("weights_missing", r"No tokenizer file found", VLLM),
+    Cause("weights_missing", r"Failed to load mistral 'params\.json' config", VLLM),
     Cause("weights_missing", r"does not appear to have a file named", "https://github.com/huggingface/transformers"),
     Cause("weights_missing", r"(?:No such file or directory|FileNotFoundError).*(?:params\.json|tekken\.json|config\.json|\.safetensors)", VLLM),
     Cause("weights_missing", r"failed to open GGUF file", f"{LLAMACPP}/blob/master/ggml/src/gguf.cpp"),
