@@ -25,7 +25,8 @@ def order_request(spec: DeploymentSpec, public_key: str) -> OrderRequest:
 def host_requirement(spec: DeploymentSpec) -> HostRequirement:
     """What a bought host must prove."""
     fields = sizing.host_requirement_fields(spec)
-    return HostRequirement.model_validate({**fields, "link": link_wish(spec), "asks": ASKS})
+    link = None if spec.weights_path else link_wish(spec)
+    return HostRequirement.model_validate({**fields, "link": link, "asks": ASKS})
 
 
 def link_wish(spec: DeploymentSpec) -> LinkWish:

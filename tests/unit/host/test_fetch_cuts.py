@@ -16,7 +16,10 @@ import pytest
 from huggingface_hub import constants
 
 from clore_inference.host.travelling import download, room
+from clore_inference.host.travelling.partial import Partial
+from clore_inference.host.travelling.ranged import Place, Stream
 from clore_inference.host.travelling.refusal import Refusal
+from clore_inference.host.travelling.schedule import Run
 from support.in_process import Home, a_home
 from support.small_hub import COMMIT, SmallHub, a_hub
 
@@ -249,3 +252,22 @@ def test_a_start_that_another_client_left_is_gone_on_from(home: Home, hub: Small
     (blobs / f"{hub.etag(GGUF)}.incomplete").write_bytes(hub.files[GGUF][: MB + 5])
     whole(hub, home.fetch(hub))
     assert hub.sent[GGUF] == SIZES[GGUF] - MB - 5
+
+
+def test_a_proxy_that_the_environment_names_is_used(
+    home: Home, hub: SmallHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub's name leads nowhere here: every byte came by the proxy, which is our hub itself."""
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, hub.url)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    file = Partial(home.folder / "blob", GGUF, SIZES[GGUF], hub.etag(GGUF))
+    file.open()
+    url = f"http://hub.example/mistralai/Tiny/resolve/{COMMIT}/{GGUF}"
+    run = Run(file, 0, file.blocks)
+    stream = Stream()
+    stream.bring(run, Place(url, {}, is_hub=True))
+    stream.close()
+    assert file.received == SIZES[GGUF] == hub.sent[GGUF]
+    file.forget()

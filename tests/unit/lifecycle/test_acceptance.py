@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,11 @@ from clore_inference.clock import WallClock
 from clore_inference.errors import HostRejected
 from clore_inference.host.attest import HostRequirement
 from clore_inference.host.link_rate import LinkWish
-from clore_inference.lifecycle.acceptance import Acceptance, weighed
+from clore_inference.lifecycle.acceptance import Acceptance, outgrown, weighed
+from clore_inference.lifecycle.wanted import host_requirement
 from clore_inference.market.order import ActiveOrder
 from clore_inference.secret import Secret
+from support.wishes import a_spec
 
 WISH = LinkWish(
     endpoint="https://huggingface.co",
@@ -89,3 +93,23 @@ def test_a_slow_link_is_left_once_and_told_with_measured_and_advertised(
 def test_a_requirement_without_a_link_weighs_nothing() -> None:
     bare = REQUIREMENT.model_copy(update={"link": None})
     assert weighed(bare, {"down_mbps": 1.0}, ORDER) is None
+
+
+def test_the_lease_of_a_recorded_version_is_not_replaced_by_what_is_asked_today() -> None:
+    """`tests/upgrade/0.1.0` was recorded with the configuration that `a_spec` has."""
+    state = (Path(__file__).parents[2] / "upgrade" / "0.1.0" / "state.json").read_text("utf-8")
+    leases = [
+        one["outputs"]
+        for one in json.loads(state)["deployment"]["resources"]
+        if "held" in one.get("outputs", {})
+    ]
+    assert leases
+    for lease in leases:
+        had = HostRequirement.model_validate_json(lease["requirement"])
+        facts = json.loads(lease["held"])["accepted"]
+        want = host_requirement(a_spec())
+        assert want.asks > had.asks
+        assert outgrown(facts, had, want) == ()
+        worse = {**facts, "memory_gb": 64.0, "shm_gb": 0.06, "cuda": None}
+        assert outgrown(worse, had, want) == (), "it was never asked for these"
+        assert outgrown({**facts, "disk_free_gb": 60.0}, had, want), "and still for its disk"
