@@ -160,7 +160,14 @@ def _container(props: Mapping[str, Any]) -> Facts | None:
     environment = dict(
         str(entry).split("=", 1) for entry in known.get("envs") or () if "=" in str(entry)
     )
-    return _engine_line(words, unknown, image, environment)
+    facts = _engine_line(words, unknown, image, environment)
+    return replace(facts, mounts=_mounts(known)) if facts and "volumes" not in unknown else facts
+
+
+def _mounts(container: Mapping[str, Any]) -> tuple[str, ...]:
+    """Paths in a container that a volume, or the host's own disk, keeps."""
+    volumes = [str(one.get("containerPath") or "") for one in container.get("volumes") or ()]
+    return (*volumes, *(str(one.get("target") or "") for one in container.get("mounts") or ()))
 
 
 def _command(props: Mapping[str, Any]) -> Facts | None:

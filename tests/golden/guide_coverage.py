@@ -59,7 +59,7 @@ ADVICE: Final = (
     Advice("tip", "tensor parallelism is the GPU count, no pipeline", ("clore-topology-use-all-gpus", "clore-topology-prefer-tensor")),
     Advice("tip", "cap the context to what is used", (ROOM,)),
     Advice("tip", "chunked prefill", ("clore-vllm-prefer-chunked-prefill",)),
-    Advice("tip", "keep the weights in one cache", ("clore-cache-keep-path",), "On Clore the order's disk is the cache; a Docker host has a retained volume."),
+    Advice("tip", "keep the weights in one cache", ("clore-cache-keep-path", "clore-cache-keep-volume"), "On Clore the order's disk is the cache; a Docker host has a retained volume."),
     Advice("tip", "FP8 for the KV cache", ("clore-engine-spell-kv-dtype", ROOM), "`kvCacheDtype: fp8`, in the spelling of each engine; never by itself, because the quality is to be looked at first."),
     Advice("tip", "deep mode not for every request", (), "A choice of each request: nothing of a deployment shows it. Without a word the guard serves instant answers."),
     Advice("tip", "speculative decoding", (), "Not offered yet: a draft model is a second checkpoint, whose memory no fit here counts. A foreign line may have it; spellings that are gone are refused."),

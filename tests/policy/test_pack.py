@@ -279,3 +279,44 @@ def test_the_engine_says_which_secrets_lie_in_clear() -> None:
         assert "clore-secret-require-encryption" not in told(DEPLOYMENT, values())
     finally:
         CONFIGURATION.remember(AnalyzerStackConfigureRequest())
+
+
+VOLUME = "clore-cache-keep-volume"
+
+
+@pytest.mark.parametrize(
+    ("mounted", "kept"),
+    [
+        ({}, False),
+        ({"volumes": [{"volumeName": "w", "containerPath": "/root/.cache/huggingface"}]}, True),
+        ({"mounts": [{"type": "volume", "target": "/root/.cache/huggingface/"}]}, True),
+        ({"volumes": [{"hostPath": "/data", "containerPath": "/root/.cache"}]}, True),
+        ({"volumes": [{"hostPath": "/data", "containerPath": "/models"}]}, False),
+    ],
+    ids=["nothing", "volume", "mount", "above", "elsewhere"],
+)
+def test_a_foreign_container_keeps_its_weights(*, mounted: dict[str, Any], kept: bool) -> None:
+    container = {"image": "vllm/vllm-openai:v0.32.0", "command": ["some/model"], **mounted}
+    assert (VOLUME not in told(CONTAINER, container)) is kept
+
+
+@pytest.mark.parametrize(
+    ("flags", "kept"),
+    [
+        ("", False),
+        ("-v weights:/root/.cache/huggingface", True),
+        ("--volume=/data:/root/.cache/huggingface:ro", True),
+        ("--mount type=volume,source=w,target=/root/.cache/huggingface", True),
+        ("-v weights:/models", False),
+    ],
+)
+def test_a_container_that_a_command_runs_keeps_its_weights(*, flags: str, kept: bool) -> None:
+    create = f"docker run -d {flags} vllm/vllm-openai:v0.32.0 some/model"
+    assert (VOLUME not in told("command:remote:Command", {"create": create})) is kept
+
+
+def test_where_mounts_are_unknown_nothing_is_said_of_them() -> None:
+    container = {"image": "vllm/vllm-openai:v0.32.0", "volumes": UNKNOWN_STRING_VALUE}
+    assert VOLUME not in told(CONTAINER, container)
+    bare = {"create": "vllm serve some/model"}
+    assert VOLUME not in told("command:remote:Command", bare), "no container, no volume"

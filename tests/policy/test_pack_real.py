@@ -173,7 +173,7 @@ def test_a_foreign_container_gets_the_findings_of_its_line(broken: Judged, name:
         line.argv, image=line.image or "some/image", environment=line.environment
     )
     assert facts
-    wanted = expected(facts)
+    wanted = expected(replace(facts, mounts=()))
     assert name in wanted
     assert broken.findings[f"line-{name}"] == wanted
 

@@ -60,6 +60,13 @@ def by_line(
     return Example(bad, fine, says)
 
 
+def by_mounts(bad: tuple[str, ...], good: tuple[str, ...], *, says: str) -> Example:
+    """Broken by what somebody else's container mounts."""
+    facts = Facts.of_engine_line(LINE.argv)
+    assert facts
+    return Example(replace(facts, mounts=bad), replace(facts, mounts=good), says)
+
+
 def by_fact(change: Callable[[Facts], Facts], *, says: str = "", **values: object) -> Example:
     """Broken by something that is known besides the values."""
     good = Facts.of_values({**BASE, **values})
@@ -141,6 +148,7 @@ EXAMPLES: dict[str, Example] = {
     ),
     "clore-order-forbid-ampersand": by_line(*LINE.argv, MOTD="this & that", says="HTTP 500"),
     "clore-secret-forbid-in-line": by_line(*LINE.argv, HF_TOKEN="hf_x", says="HF_TOKEN"),
+    "clore-cache-keep-volume": by_mounts((), ("/root/.cache/huggingface",), says="134 GB again"),
     "clore-cache-keep-path": by_line(*LINE.argv, HF_HOME="/tmp/weights", says="/tmp/weights"),
     "clore-exposure-forbid-raw-engine": by_line(*dropped("--middleware", "--host"), says="/invocations"),
     "clore-exposure-forbid-side-door": by_line(*LINE.argv, "--grpc", says="beside its HTTP API"),

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from clore_inference.engines import llamacpp, sglang, vllm
 from clore_inference.engines.command import SNAPSHOT, EngineCommand
-from clore_inference.engines.foreign import before_flags, recognise
+from clore_inference.engines.foreign import before_flags, contained, recognise
 from clore_inference.engines.parser import Refusal, elsewhere, refusals
 from clore_inference.engines.weights import WeightsFiles, weights
 from clore_inference.spec import DeploymentSpec
@@ -21,6 +21,7 @@ __all__ = [
     "WeightsFiles",
     "before_flags",
     "command",
+    "contained",
     "elsewhere",
     "host_argv",
     "reads_snapshot",

@@ -61,6 +61,8 @@ class ContainerRun(NamedTuple):
     words: tuple[str, ...]
     """As the image starts them: with its entry point."""
     environment: dict[str, str]
+    mounts: tuple[str, ...]
+    """Paths in it that outlive it."""
 
 
 def contained(words: Sequence[str]) -> ContainerRun | None:
@@ -69,7 +71,7 @@ def contained(words: Sequence[str]) -> ContainerRun | None:
         before = words[:at]
         if _by_image(word) and "run" in before and any(_is_runner(one) for one in before):
             own = ENTRYPOINTS.get(_name(word), ()) if "--entrypoint" not in before else ()
-            return ContainerRun(word, (*own, *words[at + 1 :]), _variables(before))
+            return ContainerRun(word, (*own, *words[at + 1 :]), _variables(before), _mounts(before))
     return None
 
 
@@ -85,6 +87,21 @@ def _variables(words: Sequence[str]) -> dict[str, str]:
     given = [after for word, after in pairwise(words) if word in ("-e", "--env")]
     given += [word.partition("=")[2] for word in words if word.startswith("--env=")]
     return {name: value for name, equals, value in (one.partition("=") for one in given) if equals}
+
+
+def _mounts(words: Sequence[str]) -> tuple[str, ...]:
+    """`-v NAME:PATH[:ro]`, and `--mount type=volume,source=NAME,target=PATH`."""
+    given = [after for word, after in pairwise(words) if word in ("-v", "--volume", "--mount")]
+    given += [
+        word.partition("=")[2] for word in words if word.startswith(("--volume=", "--mount="))
+    ]
+    return tuple(_path(text) for text in given)
+
+
+def _path(text: str) -> str:
+    named = dict(part.partition("=")[::2] for part in text.split(","))
+    target = next((named[key] for key in ("target", "destination", "dst") if key in named), "")
+    return target or next((part for part in text.split(":")[1:] if part.startswith("/")), "")
 
 
 def before_flags(words: Sequence[str]) -> tuple[str, ...]:

@@ -34,6 +34,8 @@ class Facts:
     """Secret keys that lie in the configuration in clear."""
     unknown: tuple[str, ...] = ()
     """Values that another resource makes: they cannot be judged before it exists."""
+    mounts: tuple[str, ...] | None = None
+    """Paths of somebody else's container that outlive it; None where there is no container."""
     has_token: bool | None = None
     """Whether a Hugging Face token is at hand; None if nobody looked."""
     term_hours: float | None = None
@@ -110,7 +112,8 @@ class Facts:
     ) -> Facts | None:
         """Return the facts of a foreign command; None if it starts no engine."""
         line = engines.recognise(argv, image=image, environment=environment)
-        return cls(line=line) if line else None
+        run = engines.contained(argv) if line and not image else None
+        return cls(line=line, mounts=run.mounts if run else None) if line else None
 
 
 def _line(spec: DeploymentSpec) -> EngineCommand | None:

@@ -20,6 +20,8 @@ DEFAULT_BATCHED_TOKENS: Final = 8192
 RUST: Final = {"vllm": "VLLM_USE_RUST_FRONTEND", "sglang": "SGLANG_RUST_SERVER"}
 CACHE_VARIABLES: Final = ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE")
 CACHE_END: Final = ".cache/huggingface"
+CACHE: Final = f"/root/{CACHE_END}"
+"""Where the engines' images look, and the guide mounts a volume."""
 GONE: Final = {
     "--enable-reasoning": "gone in 0.10.0: --reasoning-parser alone switches it on",
     "--swap-space": "gone by 0.18",
@@ -141,6 +143,17 @@ def _cache(facts: Facts) -> Iterator[str]:
         yield f"--download-dir is {folder[:80]!r}: the weights kept in ~/{CACHE_END} are not used."
 
 
+def _volume(facts: Facts) -> Iterator[str]:
+    if facts.line is None or facts.mounts is None:
+        return
+    kept = [path.rstrip("/") for path in facts.mounts if path]
+    if not any(path.endswith(CACHE_END) or CACHE.startswith(f"{path}/") for path in kept):
+        yield (
+            f"Nothing is mounted on {CACHE} of the container: each new one fetches 134 GB again, or "
+            "twice as much for BF16."
+        )
+
+
 def _foreign(facts: Facts) -> EngineCommand | None:
     """A line that somebody else wrote. Ours are held to every release by tests, not here."""
     return None if facts.spec else facts.line
@@ -254,5 +267,9 @@ RULES: Final = (
     Rule(
         "clore-cache-keep-path", "mandatory", "weights lie in one cache", GUIDE,
         "Remove the variable or flag; the cache is ~/.cache/huggingface.", _cache,
+    ),
+    Rule(
+        "clore-cache-keep-volume", "warning", "a container's weights outlive it", GUIDE,
+        "Mount a named volume on /root/.cache/huggingface, as host: docker does.", _volume,
     ),
 )  # fmt: skip
