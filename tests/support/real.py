@@ -32,7 +32,7 @@ needs_real_engines = [
     ),
 ]
 MODEL: Final = "mistral-medium-3.5"
-TIME_SCALE: Final = 5.0
+TIME_SCALE: Final = 3.0
 """Marketplace seconds in a real one: a real engine loads in real time, and has to be waited for."""
 UP_WITHIN_S: Final = 900.0
 IDLE_WITHIN_S: Final = 30.0

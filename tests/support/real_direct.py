@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Final
 
 import requests
-from tools.real_engines import arms
+from tools.flags.environment import Environment as ParserEnvironment
+from tools.flags.release import sources
+from tools.real_engines import arms, sglang_inside
 from tools.real_engines.environment import GGUF_MODEL, VLLM_MODELS
 
 from clore_inference.secret import Secret
@@ -22,15 +24,28 @@ from clore_inference.serving import (
     guard_config,
     guard_source,
     keys_document,
+    launcher_source,
     proxy_sources,
 )
 from support.box import free_port
+from support.engine import REPOSITORY
 from support.real import MODEL, Endpoint, engines
 
 KEY: Final = "caller-key-canary"
 OPS_KEY: Final = "operator-key-canary"
 ENGINE_KEY: Final = "engine-key-canary"
 HEALTHY_WITHIN_S: Final = 600.0
+SGLANG: Final = "0.5.23"
+SGLANG_FLAGS: Final = (
+    "--model-path", "mistralai/Mistral-Medium-3.5-FP8",
+    "--tp-size", "4",
+    "--tool-call-parser", "mistral",
+    "--reasoning-parser", "mistral",
+    "--mem-fraction-static", "0.88",
+    "--context-length", "65536",
+    "--served-model-name", MODEL,
+    "--host", "127.0.0.1",
+)  # fmt: skip
 GUIDES_FLAGS: Final = (
     "--tensor-parallel-size", "4",
     "--max-model-len", "65536",
@@ -100,6 +115,23 @@ def llamacpp(directory: Path, *, timeout_s: float) -> Iterator[tuple[Endpoint, i
     }
     with _running(directory, [sys.executable, "-m", "clore_llamacpp", *line], environment, door):
         yield Endpoint("llamacpp", f"http://127.0.0.1:{door}", KEY, OPS_KEY), inner
+
+
+@contextmanager
+def sglang(directory: Path, *, timeout_s: float) -> Iterator[tuple[str, Path]]:
+    """SGLang's real HTTP server with a script for its engine; and the file of its counters."""
+    port, counters = free_port(), directory / "counters.json"
+    environment = prepare(directory, "sglang", timeout_s)
+    (directory / "serving" / "clore_sglang.py").write_text(launcher_source())
+    parsers = ParserEnvironment(print)
+    modules = (directory / "serving", sources("sglang", SGLANG, print))
+    environment["PYTHONPATH"] = os.pathsep.join(
+        map(str, (*modules, parsers.folder / "triton", REPOSITORY))
+    )
+    environment[sglang_inside.COUNTERS] = str(counters)
+    line = [str(parsers.python), str(sglang_inside.__file__), *SGLANG_FLAGS, "--port", str(port)]
+    with _running(directory, line, environment, port):
+        yield f"http://127.0.0.1:{port}", counters
 
 
 @contextmanager
