@@ -53,14 +53,13 @@ def ask(server: Server, request: OrderRequest, usd_rate: Decimal | None) -> Ask 
         return Reason("no price", f"what a {request.currency} is worth is not known")
     if request.order_type == "spot":
         return _bid(server, request, usd_rate)
-    native = server.on_demand.get(request.currency)
-    if native is None or native <= 0:
+    price = listed_usd(server, request, usd_rate)
+    if price is None:
         return Reason("no price", f"none in {request.currency}")
-    price = all_in(exact(native) * usd_rate)
     cap = request.max_usd_per_day
     if price * (1 + headroom(request.currency)) > cap:
         return Reason("too dear", f"{_day(price)} with fee, cap {_day(cap)}{_moving(request)}")
-    return Ask(native, price)
+    return Ask(server.on_demand[request.currency], price)
 
 
 def listed_usd(server: Server, request: OrderRequest, rate: Decimal | None) -> Decimal | None:
