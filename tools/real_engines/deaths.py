@@ -28,7 +28,7 @@ from tools.real_engines import mistral
 from tools.real_engines.environment import DIRECTORY, GGUF_MODEL, VLLM_MODELS, RealEngines
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "tests" / "contract" / "deaths"
-KEPT_LINES: Final = 60
+KEPT_LINES: Final = 200
 WITHIN_S: Final = 600
 GIB: Final = 2**30
 MODEL: Final = DIRECTORY / "hub" / VLLM_MODELS[0]
