@@ -178,3 +178,19 @@ def unchanged(lease: Rental, command: Callable[[], Result], *, pending: int) -> 
     assert held(lease) == before
     assert len(lease.pending()) == pending
     return result
+
+
+def test_g4_a_saved_plan_that_shows_no_purchase_lets_none_happen(
+    lease: Rental, market: Market, tmp_path: Path
+) -> None:
+    assert lease.up().code == 0
+    plan = str(tmp_path / "plan.json")
+    assert lease.preview("--save-plan", plan).code == 0
+    market.admin("POST", "/cancel", order_id=held(lease)[0])
+    time.sleep(LISTING_FRESH_S)
+    blocked = lease.up("--plan", plan)
+    assert blocked.code != 0, "the order was lost after the plan was made"
+    assert "constrained to same" in blocked.text, blocked.text
+    assert market.ledger()["creates"] == 1
+    assert lease.destroy().code == 0
+    assert active(market) == []
