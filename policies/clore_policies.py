@@ -53,16 +53,11 @@ REMEMBERED: Final = 64
 
 def policies() -> list[Policy]:
     """Return one policy per rule, in the order of the registry."""
-    return [RulePolicy(rule) for rule in RULES]
+    return [(ToldPolicy if rule.seen == "preview" else RulePolicy)(rule) for rule in RULES]
 
 
-class RulePolicy(ResourceValidationPolicy, StackValidationPolicy):
-    """One rule: judges each resource when it is registered.
-
-    A rule about what only a preview knows also judges, once the preview is complete, what the
-    deployments told: see `Facts.told`. The engine's own diff does not see it, since it is told as a
-    component's output.
-    """
+class RulePolicy(ResourceValidationPolicy):
+    """One rule: judges each resource when it is registered."""
 
     def __init__(self, rule: Rule) -> None:
         Policy.__init__(
@@ -99,7 +94,21 @@ class RulePolicy(ResourceValidationPolicy, StackValidationPolicy):
         if isinstance(args, ResourceValidationArgs):
             facts = facts_of(args)
             yield from ((one.text, None) for one in (self._rule.run(facts) if facts else ()))
-        elif self._rule.seen == "preview":
+
+
+class ToldPolicy(RulePolicy, StackValidationPolicy):
+    """A rule about what only a preview knows.
+
+    It also judges, once the preview is complete, what the deployments told: see `Facts.told`. The
+    engine's own diff does not see it, since it is told as a component's output. The SDK reads every
+    resource anew for each policy of a stack, so no other rule is one.
+    """
+
+    def _found(
+        self, args: ResourceValidationArgs | StackValidationArgs
+    ) -> Iterator[tuple[str, str | None]]:
+        yield from super()._found(args)
+        if isinstance(args, StackValidationArgs):
             yield from self._told(args)
 
     def _told(self, args: StackValidationArgs) -> Iterator[tuple[str, str]]:
