@@ -27,7 +27,7 @@ CASES: dict[str, dict[str, object]] = {
     "commercial": {
         "engine": "sglang", "release": "upstream", "revision": COMMIT, "exposure": "public",
         "licenseUse": "commercial", "licenseEvidence": "modified-mit: 3 million USD a month, CFO",
-        "maxUsdTotal": 400, "minTermHours": 48, "maxReplacements": 3, "kvCacheDtype": "fp8",
+        "orderType": "spot", "maxUsdTotal": 400, "minTermHours": 48, "maxReplacements": 3, "kvCacheDtype": "fp8",
     },
     "unlicensed": {"licenseUse": "commercial", "licenseEvidence": "mrl: read it", "minTermHours": 1},
     "docker": {"host": "docker", "maxNumSeqs": 8},

@@ -157,7 +157,9 @@ def _until(plan: Plan) -> Answer:
         f"{spec.min_term_hours:g} h (minTermHours) and at most {_longest(plan.price)}. It bills until "
         "then."
     )
+    outbid = "Spot: whoever bids more ends it at once, before any of that."
     details = (
+        *((outbid,) if spec.order_type == "spot" else ()),
         f"Ready about {ready}: {stages}.",
         "At the end of the term host and endpoint are gone; raise `generation` before that.",
     )
