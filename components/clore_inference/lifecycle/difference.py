@@ -41,8 +41,8 @@ def difference(base: DeploymentSpec | None, head: DeploymentSpec) -> tuple[Step,
     """Return one step per part; `base` is None where nothing is deployed yet."""
     if base is None:
         return tuple(Step(part, "create", "new stack") for part in PARTS)
-    if base.host != head.host:
-        why = f"host {base.host} -> {head.host}"
+    if _place(base) != _place(head):
+        why = f"host {_place(base)} -> {_place(head)}"
         return (Step("keys", "keep"), *(Step(part, "replace", why) for part in PARTS[1:]))
     if base.generation != head.generation and head.host == "clore":
         why = f"generation {base.generation} -> {head.generation}"
@@ -58,6 +58,10 @@ def difference(base: DeploymentSpec | None, head: DeploymentSpec) -> tuple[Step,
     return (Step("keys", "keep"), Step("guard", "keep"), lease, weights, engine, health)
 
 
+def _place(spec: DeploymentSpec) -> str:
+    return spec.docker_host if spec.host == "docker" else spec.host
+
+
 def _lease(base: DeploymentSpec, head: DeploymentSpec) -> Step:
     had, want = order_request(base, ""), order_request(head, "")
     if (had.gpu, had.gpu_count) != (want.gpu, want.gpu_count):
@@ -66,6 +70,10 @@ def _lease(base: DeploymentSpec, head: DeploymentSpec) -> Step:
     lacking = shortfalls(_barely(host_requirement(base)), host_requirement(head))
     if lacking:
         return Step("lease", "keep if it fits", f"a host that just met the base: {lacking[0]}")
+    lacks = sorted(set(want.ports) - set(had.ports))
+    if lacks:
+        why = f"it was bought without port {lacks[0]}, so `pulumi up` refuses: raise generation"
+        return Step("lease", "keep", why)
     if had != want:
         return Step("lease", "keep", "cap, filters and image count at the next purchase")
     return Step("lease", "keep")
@@ -89,6 +97,8 @@ def _why(base: DeploymentSpec, head: DeploymentSpec) -> str:
     """What another engine job means: an install first, or only another command line."""
     if (base.engine, base.version) == (head.engine, head.version):
         return "another command line"
+    if head.host == "docker":
+        return "another image: the container is made anew"
     # The order's image is the one that it was bought with: as far as the two say, the base's.
     return beside(head, base.image_name) or f"{head.engine} {head.version}, which the image has"
 
@@ -116,7 +126,15 @@ def in_short(steps: tuple[Step, ...]) -> str:
         return "A second order beside the first one until the successor is proven."
     if fate["lease"] == "replace":
         return "A NEW ORDER: the endpoint is away for a whole cold start."
-    install = next((step.because for step in steps if " installed beside " in step.because), "")
+    return _on_the_same_order(steps)
+
+
+def _on_the_same_order(steps: tuple[Step, ...]) -> str:
+    because = {step.part: step.because for step in steps}
+    fate = {step.part: step.fate for step in steps}
+    if "refuses" in because["lease"]:
+        return f"The order stays as it is: {because['lease']}."
+    install = because["engine"] if " installed beside " in because["engine"] else ""
     first = f"{install.partition(' unless ')[0]}. " if install else ""
     if fate["weights"] == "replace":
         return f"{first}Other weights are fetched onto the same order, and the engine starts again."

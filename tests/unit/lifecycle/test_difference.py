@@ -53,6 +53,12 @@ def test_another_kind_of_host_is_another_deployment() -> None:
     assert [part for part, fate in moved.items() if fate == "keep"] == ["keys"]
 
 
+def test_another_docker_host_is_another_machine() -> None:
+    box = {"host": "docker", "dockerHost": "ssh://me@a"}
+    moved = fates(box, {**box, "dockerHost": "ssh://me@b"})
+    assert [part for part, fate in moved.items() if fate == "keep"] == ["keys"]
+
+
 def test_a_generation_means_nothing_on_a_docker_host() -> None:
     raised = fates({"host": "docker"}, {"host": "docker", "generation": 2})
     assert set(raised.values()) == {"keep"}
@@ -71,3 +77,17 @@ def test_another_version_is_an_install_and_a_restart_and_moves_no_weights() -> N
     said = in_short(steps)
     assert "vllm 0.30.0 is installed beside" in said
     assert said.endswith("The engine starts again on the same order.")
+
+
+def test_tls_that_ends_on_the_host_needs_an_order_that_was_bought_with_its_port() -> None:
+    steps = difference(a_spec(exposure="public"), a_spec(exposure="public", tls="host"))
+    assert in_short(steps) == (
+        "The order stays as it is: it was bought without port 8443, so `pulumi up` refuses: raise "
+        "generation."
+    )
+
+
+def test_another_engine_on_a_docker_host_is_another_container_and_no_install() -> None:
+    mine = {"host": "docker"}
+    steps = difference(a_spec(**mine), a_spec(**mine, engine="sglang"))
+    assert "installed" not in "".join(step.because for step in steps)
