@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from clore_inference.lifecycle.keys import create as draw_keys
+from clore_inference.host.attest import HostRequirement
 from clore_inference.lifecycle.wanted import host_requirement, order_request
 from support.chaos.controls import REAL, Providers
 from support.chaos.plan import PHASES, Hook
@@ -97,9 +98,13 @@ class Stack:
             "lease_id": self.guard["lease_id"],
             "account": self.guard["account"],
             "request": order_request(SPEC, self.keys["public_key"]).model_dump_json(),
-            "requirement": host_requirement(SPEC).model_dump_json(),
+            "requirement": self._requirement().model_dump_json(),
             "private_key": self.keys["private_key"],
         }
+
+    def _requirement(self) -> HostRequirement:
+        """What a host must prove, but for its link: there is no hub here to measure it with."""
+        return host_requirement(SPEC).model_copy(update={"link": None})
 
     @property
     def held(self) -> int | None:
