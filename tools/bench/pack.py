@@ -56,6 +56,7 @@ def _round(bare: Project, ours: Project) -> dict[str, float]:
         "pack_start_s": start,
         "ours_with_pack_s": seconds[2],
         "ratio": (seconds[2] - start) / seconds[0],
+        "added_s": seconds[2] - seconds[1],
     }
 
 
