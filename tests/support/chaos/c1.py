@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from clore_inference.lifecycle.keys import create as draw_keys
 from clore_inference.host.attest import HostRequirement
+from clore_inference.lifecycle.keys import create as draw_keys
 from clore_inference.lifecycle.wanted import host_requirement, order_request
 from support.chaos.controls import REAL, Providers
 from support.chaos.plan import PHASES, Hook
