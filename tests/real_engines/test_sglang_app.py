@@ -24,7 +24,7 @@ from support.real import MODEL, needs_real_engines
 
 pytestmark = needs_real_engines
 TIMEOUT_S = 30.0
-ATTEMPTS = 1010
+ATTEMPTS = 1040
 IDLE_WITHIN_S = 20.0
 OWN_ROUTES = (
     ("GET", "/health_generate"), ("GET", "/model_info"), ("GET", "/get_model_info"),

@@ -147,7 +147,9 @@ class Counted:
         place = os.environ.get(COUNTERS)
         if place:
             text = json.dumps({"tokens": cls.tokens, "running": cls.running})
-            Path(place).write_text(text, encoding="utf-8")
+            beside = Path(f"{place}.new")
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(place)
 
 
 async def generate(request: Any, raw: Any = None) -> AsyncIterator[dict[str, Any]]:
