@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from pulumi.runtime.proto import engine_pb2_grpc, provider_pb2, provider_pb2_grp
 from support.engine import REPOSITORY
 
 PROVIDER_KEY: Final = "__provider"
+RAISED: Final = re.compile(r"Traceback|[\w.]+: ")
+"""How an error of the provider's own begins; a process that died leaves words of gRPC's."""
 CALL_WITHIN_S: Final = 120.0
 ENDS_WITHIN_S: Final = 150.0
 """Real seconds: a provider's own bound for work in hand, and a margin."""
@@ -101,7 +104,7 @@ class Process:
             return getattr(self._stub, name)(request, timeout=CALL_WITHIN_S, wait_for_ready=True)
         except grpc.RpcError as error:
             code, text = error.code(), error.details() or ""
-            if code == grpc.StatusCode.UNKNOWN and "Traceback" in text:
+            if code == grpc.StatusCode.UNKNOWN and RAISED.match(text):
                 raise Failed(text) from None
             raise Died(f"{code}: {text}") from None
 
