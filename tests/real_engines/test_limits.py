@@ -9,8 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from tools.bench.arms import LEAST_SHARE, MOST_MS, Arm, added_ms, share
 from tools.real_engines.arms import BARE
+from tools.real_engines.pairs import LEAST_SHARE, MOST_MS, Arm, added_ms, share
 
 from support import real_direct
 from support.hostile import CHAT

@@ -26,8 +26,9 @@ from typing import Any, Final
 import uvicorn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "components"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from arms import LEAST_SHARE, MOST_MS, Arm, added_ms, share
+from tools.real_engines.pairs import LEAST_SHARE, MOST_MS, Arm, added_ms, share
 
 from clore_inference.secret import Secret
 from clore_inference.serving import guard_config, keys_document
