@@ -27,8 +27,8 @@ from .environment import base_environment
 from .packages import Fetch, File, InstallFailed, locked, own_index
 
 SPACE = 3.5
-"""Times the bytes that are fetched: wheels, twice as much unpacked, bytecode beside it (measured on
-the CPU packages of vLLM 0.32: 2.4 times)."""
+"""Times the bytes that are fetched: the files themselves, and 2.22 times as much unpacked with its
+bytecode (measured: the lock of vLLM 0.32.0, 3.94 GB, is 8.73 GB installed)."""
 STEP_TIMEOUT_S = 3600.0
 SAY_EVERY_S = 1.0
 IMPORTED = {"vllm": "vllm", "sglang": "sglang"}
