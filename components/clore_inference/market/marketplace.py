@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from uuid import uuid4
 
 from clore_inference.clock import Clock
@@ -20,6 +21,10 @@ from clore_inference.market.request import OrderRequest
 from clore_inference.market.store import FileStore, Store, default_root, directory_name
 from clore_inference.market.transport import HttpTransport, Transport
 from clore_inference.secret import Secret
+
+PROCESS: Final = uuid4().hex
+"""Who this process is, in every marketplace that it opens: a lease that its guard has just drawn here
+was posted for by nobody, and its first purchase waits for no settle window."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Marketplace:
             clock=clock,
             engine_alive=engine_alive,
             say=say,
-            process=uuid4().hex,
+            process=PROCESS,
             rng=random.Random(),  # noqa: S311 - jitter
         )
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from clore_inference.clock import WallClock
 from clore_inference.errors import (
     Ambiguous,
     NothingFits,
 )
 from clore_inference.market.guard import open_lease
+from clore_inference.market.marketplace import Marketplace
 from clore_inference.market.ownership import draw_lease_id, mark
+from clore_inference.secret import Secret
 from support.lease_world import (
     IMAGE,
     PROJECT,
@@ -147,3 +151,21 @@ def test_a_partial_mark_is_neither_ours_nor_clean() -> None:
         world.up(stack)
     assert not world.double.creates
     assert half.ended is None
+
+
+def test_a_guard_and_a_lease_of_one_process_open_the_marketplace_as_the_same_one(
+    tmp_path: Path,
+) -> None:
+    def opened() -> Marketplace:
+        return Marketplace.open(
+            api_url="http://127.0.0.1:1",
+            key=Secret("k" * 32),
+            clock=WallClock(),
+            engine_alive=lambda: True,
+            say=lambda _: None,
+            state_root=tmp_path,
+        )
+
+    guard, lease = opened(), opened()
+    guard.memory("a" * 32).open(None)
+    assert lease.memory("a" * 32).quiet_until() <= lease.clock.now(), "no settle window to wait for"
