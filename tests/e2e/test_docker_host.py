@@ -50,7 +50,7 @@ def parts(scratch: Path) -> Engine:
 @pytest.fixture(scope="module")
 def docker(parts: Engine) -> Iterator[DockerEngine]:
     """Without the plugin no Docker engine is started, and no image made."""
-    assert parts
+    assert has_plugin(parts, "docker")
     with a_docker_engine() as engine:
         if engine is None:
             pytest.skip(HOW_TO_GET)
