@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import asyncssh
+import psutil
 
 from clore_inference.host.bootstrap import start_command, start_document, supervisor_command
 from clore_inference.host.job import Job, ServeJob
@@ -129,10 +130,11 @@ class Box:
         return self.home / ".clore-inference" / name
 
     def close(self) -> None:
-        for path in (self.home / ".clore-inference" / "jobs").glob("*/current.json"):
-            runner = json.loads(path.read_text(encoding="utf-8"))["runner"]
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(runner["pid"], signal.SIGKILL)
+        """End what runs here, as the end of a container would: also an engine that was kept."""
+        for process in psutil.process_iter(["cmdline"]):
+            if any(str(self.home.parent) in word for word in process.info["cmdline"] or ()):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
         for path in (self.home / ".clore-inference" / "jobs").glob("*/*/status.json"):
             engine = json.loads(path.read_text(encoding="utf-8")).get("engine")
             if engine:
