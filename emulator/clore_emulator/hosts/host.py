@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,8 @@ def main() -> int:
     if not first:
         return 0
     plan = Plan(**json.loads(first))
+    # A shell that starts a job in the background makes it deaf to Ctrl-C, and what it starts too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def serve() -> int:
         # Imported here: the keeper stays small and has no threads when it forks.

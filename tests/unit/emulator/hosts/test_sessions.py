@@ -175,10 +175,11 @@ async def test_the_tools_on_the_path_describe_the_rented_machine(root: Path, apa
 
 
 @in_loop
-async def test_python_on_a_host_finds_the_hubs_client_whatever_pythonpath_says(
+async def test_python_on_a_host_finds_the_hubs_client_and_its_images_engine_whatever_pythonpath_says(
     root: Path, apart: str
 ) -> None:
     code = "import huggingface_hub, sys; print(any('shims' in p for p in sys.path))"
-    async with a_host(root) as (connection, _):
-        result = await connection.run(f'PYTHONPATH=/elsewhere python3 -c "{code}"', check=True)
-    assert result.stdout == "True\n"
+    for image, brought in (("lmsysorg/sglang:v0.5.23", True), ("vllm/vllm-openai:v0.32.0", False)):
+        async with a_host(root / image.partition("/")[0], image=image) as (connection, _):
+            result = await connection.run(f'PYTHONPATH=/elsewhere python3 -c "{code}"', check=True)
+        assert result.stdout == f"{brought}\n", "what stands in for SGLang is in its image alone"
