@@ -79,6 +79,7 @@ CAUSES: tuple[Cause, ...] = (
     Cause("wrong_model", r"assert (?:param|loaded_weight)\S* ?(?:\.size\(\)|\.shape) ?==", VLLM),
     Cause("wrong_model", r"Attempted to load weight \(.*\) into parameter", VLLM),
     Cause("wrong_model", r"Following weights were not initialized from checkpoint", VLLM),
+    Cause("wrong_model", r"RuntimeError: shape '\[[\d, ]+\]' is invalid for input of size", VLLM),
     Cause("weights_missing", r"LocalEntryNotFoundError", HUB),
     Cause("weights_missing", r"IncompleteSnapshotError", HUB),
     Cause("weights_missing", r"OfflineModeIsEnabled", HUB),
