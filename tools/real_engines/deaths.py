@@ -125,7 +125,7 @@ VLLM: Final[dict[str, Way]] = {
     "port-taken": Way("port_taken", _vllm(), holds_port=True),
     "memory-at-load": Way("out_of_memory", _vllm(), address_space=6 * GIB),
     "memory-for-the-cache": Way(
-        "out_of_memory", _vllm(), environment={"VLLM_CPU_KVCACHE_SPACE": "4000"}
+        "kv_cache_too_large", _vllm(), environment={"VLLM_CPU_KVCACHE_SPACE": "4000"}
     ),
     "core-killed": Way("crashed", _vllm(), killed_with=signal.SIGKILL),
 }  # fmt: skip

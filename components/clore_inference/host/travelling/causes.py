@@ -52,6 +52,7 @@ CAUSES: tuple[Cause, ...] = (
     Cause("kv_cache_too_large", r"KV cache is needed, which is larger than the available KV cache memory", f"{VLLM}/issues/34076"),
     Cause("kv_cache_too_large", r"is larger than the maximum number of tokens that can be stored in KV cache", f"{VLLM}/issues/2418"),
     Cause("kv_cache_too_large", r"No available memory for the cache blocks", VLLM),
+    Cause("kv_cache_too_large", r"on kv cache allocation is less than requested memory for kv", VLLM),
     Cause("kv_cache_too_large", r"Not enough memory\. Please try to increase --mem-fraction-static", f"{SGLANG}/issues/4330"),
     Cause("kv_cache_too_large", r"failed to (?:allocate|initialize) (?:the )?(?:kv|KV) cache", f"{LLAMACPP}/blob/master/src/llama-kv-cache.cpp"),
     Cause("kv_cache_too_large", r"failed to allocate buffer for kv cache", f"{LLAMACPP}/blob/master/src/llama-kv-cache.cpp"),
